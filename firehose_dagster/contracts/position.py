@@ -1,0 +1,59 @@
+"""Where a table stands in the topic: the stamp that every commit of the stream leaves in its snapshot summary.
+
+A table's newest stamped snapshot says which offsets it holds, so a replayed batch is recognised by reading, with or
+without a checkpoint. Bronze, silver and quarantine stamp `OFFSETS`; gold stamps the silver snapshot it was computed from.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Self
+
+import msgspec
+
+QUERY_ID = "firehose.query-id"
+BATCH_ID = "firehose.batch-id"
+OFFSETS = "firehose.offsets"
+"""JSON of `Position`."""
+AUDIT = "firehose.audit"
+"""On silver: the batch's audit row as JSON, from which `ops_audit` is rebuilt after a crash."""
+WATERMARK = "firehose.watermark-us"
+"""On silver: highest event_ts held minus the lateness allowed, epoch microseconds."""
+SILVER_SNAPSHOT = "firehose.silver-snapshot-id"
+"""On gold: the silver snapshot that its rows are a function of."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """For each partition of `topic`, the offset after the last one held. Partitions not named were never read."""
+
+    topic: str
+    offsets: Mapping[int, int]
+
+    def to_json(self) -> str:
+        """As Spark's Kafka source writes offsets: `{"topic":{"0":17}}`, partitions in order."""
+        return json.dumps(
+            {self.topic: {str(partition): self.offsets[partition] for partition in sorted(self.offsets)}},
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of `to_json`. Raises ValueError where the text names no topic, or several."""
+        topics = json.loads(text)
+        if not isinstance(topics, dict) or len(topics) != 1:
+            raise ValueError(f"a position names one topic, this one does not: {text}")
+        ((topic, offsets),) = topics.items()
+        return cls(topic=topic, offsets={int(partition): int(offset) for partition, offset in offsets.items()})
+
+    def advanced(self, ends: Mapping[int, int]) -> "Position":
+        """This position moved on to `ends`, partition by partition, never back."""
+        return Position(
+            topic=self.topic,
+            offsets={
+                partition: max(self.offsets.get(partition, 0), ends.get(partition, 0))
+                for partition in {*self.offsets, *ends}
+            },
+        )
+
+    def covers(self, ends: Mapping[int, int]) -> bool:
+        """Whether everything before `ends` is held."""
+        return all(self.offsets.get(partition, 0) >= end for partition, end in ends.items())

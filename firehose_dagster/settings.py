@@ -1,0 +1,167 @@
+"""One typed reading of the environment: every variable the project knows, validated together at start."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ALL_SYMBOLS = "ALL"
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """The settings of one installation, each read from ``FIREHOSE_<NAME>`` or from `.env`.
+
+    Frozen once read. Raises ``pydantic.ValidationError`` naming every bad variable at once; the command
+    line and the code location turn that into one message.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="FIREHOSE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default=Path("~/.firehose"), description="Folder of one installation: lake, broker log, Dagster storage, logs."
+    )
+    profile: Literal["embedded", "stack"] = Field(
+        default="embedded",
+        description="`embedded`: processes on this machine. `stack`: the services of docker-compose.yml.",
+    )
+    jars_dir: Path = Field(
+        default=Path("~/.cache/firehose/jars"), description="Where `make setup` puts the Spark and Kafka jars."
+    )
+
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT"),
+        description="Symbols to collect, comma separated, or ALL for every symbol that trades.",
+    )
+    exchange_ws_url: str = Field(default="wss://data-stream.binance.vision", description="Exchange WebSocket base URL.")
+    exchange_rest_url: str = Field(default="https://data-api.binance.vision", description="Exchange REST base URL.")
+    gateway_tail_messages: int = Field(
+        default=200_000,
+        ge=1,
+        description="Messages read back per topic partition at gateway start, to find what is held and what is missing.",
+    )
+
+    kafka_bootstrap: str = Field(default="", description="Kafka bootstrap servers; empty means the embedded broker.")
+    topic: str = Field(default="binance.aggtrade", description="Kafka topic of the trades.")
+    topic_partitions: int = Field(default=4, ge=1, description="Partitions of the topic when it is created.")
+
+    catalog_uri: str = Field(
+        default="", description="Iceberg REST catalog URL; empty means the embedded SQLite catalog."
+    )
+    warehouse: str = Field(default="", description="Warehouse location; empty means a folder under the home.")
+    s3_endpoint: str = Field(default="", description="S3 endpoint of the warehouse, stack profile.")
+    s3_access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
+    s3_secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
+    s3_region: str = Field(default="us-east-1", description="S3 region.")
+
+    spark_master: str = Field(default="local[2]", description="Spark master URL.")
+    spark_driver_memory: str = Field(default="2g", pattern=r"^\d+[mg]$", description="Heap of the Spark driver.")
+    trigger_interval_ms: int = Field(default=1_000, ge=0, description="Shortest time between two micro-batch starts.")
+    max_rows_per_batch: int = Field(
+        default=500_000, ge=1, description="Upper bound of Kafka records in one micro-batch."
+    )
+
+    late_after_minutes: int = Field(
+        default=10,
+        ge=1,
+        description="A trade this much older than the newest one held is called late; its minute is then final.",
+    )
+    spike_history_minutes: int = Field(
+        default=30, ge=1, le=30, description="Minutes before a minute that it is judged against."
+    )
+    spike_min_history: int = Field(
+        default=10, ge=1, description="Fewest minutes with trades among them, else no spike is called."
+    )
+    volume_spike_ratio: Annotated[str, Field(pattern=r"^\d+(\.\d{1,8})?$")] = Field(
+        default="5", description="Volume spike: volume / mean volume of the reference minutes is at least this."
+    )
+    price_spike_ratio: Annotated[str, Field(pattern=r"^\d+(\.\d{1,8})?$")] = Field(
+        default="4",
+        description="Price spike: distance from the reference price / mean range of the reference minutes is at least this.",
+    )
+    price_spike_min_move: Annotated[str, Field(pattern=r"^\d+(\.\d{1,8})?$")] = Field(
+        default="0.003", description="Price spike: and the distance is at least this fraction of the reference price."
+    )
+
+    webhook_url: HttpUrl | None = Field(
+        default=None, description="Where spike webhooks are posted (n8n); empty means the demo's receiver."
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="Standard Webhooks secret, `whsec_` + base64; empty: no alert is sent."
+    )
+    alert_max_age_minutes: int = Field(
+        default=60, ge=1, description="Spikes of minutes older than this are recorded, not posted."
+    )
+
+    ui_host: str = Field(default="127.0.0.1", description="Address of the Dagster UI.")
+    ui_port: Port = Field(default=3000, description="Port of the Dagster UI.")
+    code_server_port: Port = Field(default=3001, description="Port of the Dagster code server.")
+    broker_port: Port = Field(default=9092, description="Port of the embedded Kafka broker.")
+    broker_controller_port: Port = Field(default=9093, description="Controller port of the embedded Kafka broker.")
+    exchange_port: Port = Field(default=9080, description="Port of the exchange simulator.")
+    receiver_port: Port = Field(default=9081, description="Port of the demo's webhook receiver.")
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().upper() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("symbols")
+    @classmethod
+    def _at_least_one_symbol(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError(f"no symbol was given; name some, comma separated, or {ALL_SYMBOLS}")
+        return value
+
+    @field_validator("home", "jars_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _stack_names_its_services(self) -> Self:
+        if self.profile == "stack":
+            missing = [
+                f"FIREHOSE_{name.upper()}"
+                for name in ("kafka_bootstrap", "catalog_uri", "warehouse")
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(f"profile `stack` was chosen, but not set: {', '.join(missing)}")
+        return self
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Kafka bootstrap servers in force: the setting, else the embedded broker's address."""
+        return self.kafka_bootstrap or f"127.0.0.1:{self.broker_port}"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Embedded lake: `catalog.db` and `warehouse/`."""
+        return self.home / "lake"
+
+    @property
+    def state_dir(self) -> Path:
+        """Small files that processes show each other: lease, gateway status."""
+        return self.home / "state"
+
+    @property
+    def logs_dir(self) -> Path:
+        """One log file a process, one line a state change."""
+        return self.home / "logs"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Offsets and commits of the streaming query; a cache of what the tables' summaries say."""
+        return self.home / "checkpoints" / "trades"
+
+    @property
+    def dagster_home(self) -> Path:
+        """DAGSTER_HOME of the embedded profile."""
+        return self.home / "dagster"
