@@ -1,0 +1,101 @@
+"""The lake's catalog as pyiceberg sees it: one place that says where tables live, and makes them from the contracts."""
+
+import logging
+from collections.abc import Mapping
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table as IcebergTable
+
+from firehose_dagster.contracts.table import CATALOG, NAMESPACE, Table
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.lake.iceberg_schema import partition_spec, schema, sort_order
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def warehouse_location(settings: Settings) -> str:
+    """Where tables are written: the setting, else a folder under the home."""
+    return settings.warehouse or f"file://{settings.lake_dir / 'warehouse'}"
+
+
+def sqlite_path(settings: Settings) -> str:
+    """The embedded catalog's database file, as both SQLAlchemy and JDBC take it."""
+    return str(settings.lake_dir / "catalog.db")
+
+
+def s3_properties(settings: Settings) -> Mapping[str, str]:
+    """Access to the warehouse's object store, in the names that Iceberg's Java and Python file I/O share."""
+    if not settings.s3_endpoint:
+        return {}
+    return {
+        "s3.endpoint": settings.s3_endpoint,
+        "s3.access-key-id": settings.s3_access_key.get_secret_value(),
+        "s3.secret-access-key": settings.s3_secret_key.get_secret_value(),
+        "s3.path-style-access": "true",
+    }
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """Connect to the lake's catalog; the embedded one is made if it is not there.
+
+    Raises what pyiceberg raises when a REST catalog does not answer.
+    """
+    if settings.catalog_uri:
+        return load_catalog(
+            CATALOG,
+            type="rest",
+            uri=settings.catalog_uri,
+            warehouse=warehouse_location(settings),
+            **{"s3.region": settings.s3_region},
+            **s3_properties(settings),
+        )
+    (settings.lake_dir / "warehouse").mkdir(parents=True, exist_ok=True)
+    return load_catalog(
+        CATALOG,
+        type="sql",
+        uri=f"sqlite:///{sqlite_path(settings)}?timeout=60",
+        warehouse=warehouse_location(settings),
+        **{"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"},
+    )
+
+
+def create_tables(catalog: Catalog) -> None:
+    """Make every table of the contracts that is missing, add every column that is new. Nothing is ever dropped.
+
+    Raises ``ValueError`` naming table and column where a column's type differs from the contract.
+    """
+    catalog.create_namespace_if_not_exists(NAMESPACE)
+    for table in TABLES:
+        _create_or_evolve(catalog, table)
+
+
+def _create_or_evolve(catalog: Catalog, table: Table) -> IcebergTable:
+    wanted = schema(table)
+    try:
+        held = catalog.load_table(table.identifier)
+    except NoSuchTableError:
+        logger.info("table made name=%s", table.identifier)
+        return catalog.create_table(
+            table.identifier,
+            schema=wanted,
+            partition_spec=partition_spec(table),
+            sort_order=sort_order(table),
+            properties={**table.properties, "comment": table.doc},
+        )
+    held_types = {field.name: str(field.field_type) for field in held.schema().fields}
+    for field in wanted.fields:
+        if field.name in held_types and held_types[field.name] != str(field.field_type):
+            raise ValueError(
+                f"table {table.identifier}, column {field.name}: the lake holds {held_types[field.name]}, "
+                f"the contract says {field.field_type}; a type is never changed in place: add a column instead"
+            )
+    added = [field.name for field in wanted.fields if field.name not in held_types]
+    if added:
+        with held.update_schema() as update:
+            for name in added:
+                field = wanted.find_field(name)
+                update.add_column(name, field.field_type, doc=field.doc)
+        logger.info("table evolved name=%s added=%s", table.identifier, ",".join(added))
+    return held
