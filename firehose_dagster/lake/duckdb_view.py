@@ -1,0 +1,100 @@
+"""An Iceberg snapshot as a DuckDB view: pyiceberg plans the files, DuckDB reads them where they lie on a local disk.
+
+Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL.
+"""
+
+from urllib.parse import urlparse
+
+import duckdb
+from pyiceberg.table import Table
+from pyiceberg.types import (
+    BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    MapType,
+    StringType,
+    TimestamptzType,
+)
+
+_SCALARS: dict[type[IcebergType], str] = {
+    StringType: "VARCHAR",
+    LongType: "BIGINT",
+    IntegerType: "INTEGER",
+    BooleanType: "BOOLEAN",
+    TimestamptzType: "TIMESTAMPTZ",
+    DateType: "DATE",
+    DoubleType: "DOUBLE",
+}
+_GLOB_CHARACTERS = frozenset("*?[")
+
+
+def duckdb_type(type_: IcebergType) -> str:
+    """The DuckDB spelling of an Iceberg type. Raises ValueError for a type that no contract uses."""
+    match type_:
+        case DecimalType():
+            return f"DECIMAL({type_.precision},{type_.scale})"
+        case ListType():
+            return f"{duckdb_type(type_.element_type)}[]"
+        case MapType():
+            return f"MAP({duckdb_type(type_.key_type)}, {duckdb_type(type_.value_type)})"
+    if type(type_) not in _SCALARS:
+        raise ValueError(f"Iceberg type {type_} has no DuckDB rendering here: add it to {__name__}")
+    return _SCALARS[type(type_)]
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def make_view(connection: duckdb.DuckDBPyConnection, name: str, table: Table, snapshot_id: int | None) -> list[str]:
+    """Make the view `name` over a snapshot of the table (None: a typed, empty view), columns as the table has them now.
+
+    Returns the local files that the view reads, so that the caller can allow these and no others. Files on an object
+    store, and files with row deletes, are read by pyiceberg into memory instead.
+    """
+    fields = table.schema().fields
+    if snapshot_id is None:
+        make_empty_view(connection, name, {field.name: duckdb_type(field.field_type) for field in fields})
+        return []
+    scan = table.scan(snapshot_id=snapshot_id)
+    tasks = list(scan.plan_files())
+    paths = [_local_path(task.file.file_path) for task in tasks]
+    if not tasks:
+        make_empty_view(connection, name, {field.name: duckdb_type(field.field_type) for field in fields})
+        return []
+    local_paths = [path for path in paths if path is not None]
+    if len(local_paths) < len(tasks) or any(task.delete_files for task in tasks):
+        names = tuple(field.name for field in fields)
+        connection.register(f"{name}__rows", table.scan(snapshot_id=snapshot_id, selected_fields=names).to_arrow())
+        connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "{name}__rows"')  # noqa: S608 names of contracts
+        return []
+    columns = ", ".join(
+        f"{field.field_id}: {{name: {quoted(field.name)}, type: {quoted(duckdb_type(field.field_type))}, "
+        "default_value: NULL}"
+        for field in fields
+    )
+    files = ", ".join(quoted(path) for path in local_paths)
+    connection.execute(
+        f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet([{files}], schema = MAP {{{columns}}})'  # noqa: S608 names are quoted
+    )
+    return local_paths
+
+
+def make_empty_view(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, str]) -> None:
+    """A view without rows whose columns have the given DuckDB types."""
+    columns = ", ".join(f'CAST(NULL AS {type_}) AS "{column}"' for column, type_ in types.items())
+    connection.execute(f'CREATE VIEW "{name}" AS SELECT {columns} WHERE false')
+
+
+def _local_path(location: str) -> str | None:
+    """The path of a `file:` location or a bare path; None for another store, or where DuckDB would see a pattern."""
+    parsed = urlparse(location)
+    if parsed.scheme not in ("", "file") or _GLOB_CHARACTERS & set(location):
+        return None
+    return location if not parsed.scheme else parsed.netloc + parsed.path
