@@ -1,0 +1,28 @@
+"""A person's second chance for alerts: what was given up or expired is due again."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from firehose_dagster.alerts.ledger import Ledger
+from firehose_dagster.alerts.outbox import replays
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WRITTEN_BY = "replay"
+"""Stands where a run id does in `ops_deliveries`: a command asked, no Dagster run."""
+
+
+def replay(settings: Settings, spike_ids: Sequence[str]) -> int:
+    """Make these spikes due at once, whatever their age, under their old ids; the sensor then delivers them.
+
+    Returns how many. Raises ValueError naming every spike that is delivered already or was never recorded (then
+    nothing is written), LedgerError where the lake does not answer.
+    """
+    ledger = Ledger(open_catalog(settings))
+    rows = replays(spike_ids, ledger.deliveries_of(spike_ids), datetime.now(UTC), WRITTEN_BY)
+    ledger.append(rows)
+    logger.info("alerts asked for again count=%s", len(rows))
+    return len(rows)

@@ -1,0 +1,47 @@
+"""What the sensor remembers between two looks, so that a look at which nothing changed reads no data."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from firehose_dagster.alerts.ledger import LedgerPosition
+from firehose_dagster.alerts.outbox import Attempt
+
+
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """Snapshots that were planned from, and when something planned then is due; kept as JSON by the sensor."""
+
+    spikes_snapshot_id: int | None
+    deliveries_snapshot_id: int | None
+    due_at: datetime | None
+
+    @classmethod
+    def at(cls, position: LedgerPosition, due_at: datetime | None) -> str:
+        """The cursor's text after a look at `position`; `due_at` is when to look again though nothing was added."""
+        cursor = cls(
+            spikes_snapshot_id=position.spikes_snapshot_id,
+            deliveries_snapshot_id=position.deliveries_snapshot_id,
+            due_at=due_at,
+        )
+        return msgspec.json.encode(cursor).decode()
+
+
+def has_work(cursor_text: str | None, position: LedgerPosition, now: datetime) -> bool:
+    """Whether the tables must be read: something was added or is due since, or the cursor says nothing usable."""
+    if not cursor_text:
+        return True
+    try:
+        cursor = msgspec.json.decode(cursor_text, type=Cursor)
+    except msgspec.DecodeError:
+        return True
+    if LedgerPosition(cursor.spikes_snapshot_id, cursor.deliveries_snapshot_id) != position:
+        return True
+    return cursor.due_at is not None and cursor.due_at <= now
+
+
+def attempts_digest(attempts: Iterable[Attempt]) -> str:
+    """Names a set of attempts: equal for the same spikes at the same attempt numbers, in any order."""
+    lines = sorted(f"{attempt.key.spike_id} {attempt.number}" for attempt in attempts)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
