@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     gateway_tail_messages: int = Field(
         default=200_000,
         ge=1,
-        description="Messages read back per topic partition at gateway start, to find what is held and what is missing.",
+        description="Messages read back per partition at gateway start, to find what is held and what is missing.",
     )
 
     kafka_bootstrap: str = Field(default="", description="Kafka bootstrap servers; empty means the embedded broker.")
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     )
     price_spike_ratio: Annotated[str, Field(pattern=r"^\d+(\.\d{1,8})?$")] = Field(
         default="4",
-        description="Price spike: distance from the reference price / mean range of the reference minutes is at least this.",
+        description="Price spike: distance from the reference price / mean range of the reference is at least this.",
     )
     price_spike_min_move: Annotated[str, Field(pattern=r"^\d+(\.\d{1,8})?$")] = Field(
         default="0.003", description="Price spike: and the distance is at least this fraction of the reference price."

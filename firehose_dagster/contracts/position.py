@@ -1,7 +1,7 @@
 """Where a table stands in the topic: the stamp that every commit of the stream leaves in its snapshot summary.
 
 A table's newest stamped snapshot says which offsets it holds, so a replayed batch is recognised by reading, with or
-without a checkpoint. Bronze, silver and quarantine stamp `OFFSETS`; gold stamps the silver snapshot it was computed from.
+without a checkpoint. Bronze, silver and quarantine stamp `OFFSETS`; gold stamps the silver snapshot it came from.
 """
 
 import json

@@ -3,7 +3,7 @@
 A rule's name states what should be true; a rejected row carries the names of the rules it broke. A predicate
 that is null counts as broken. Predicates see the message's fields as text under their own names with the suffix
 `_text` and, typed, under their own names (null where the text does not convert); `event_ts` and `received_at`
-are timestamps, `value` is the record's text, `is_object` says whether it is a JSON object.
+are timestamps, `value` is the record's text, `is_object` says whether it is one flat JSON object.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,10 @@ def _fits(text: str, type_: Decimal) -> str:
 RULES: tuple[Rule, ...] = (
     Rule("message_is_not_empty", "length(value) > 0", "The record has a value.", needs_object=False),
     Rule(
-        "message_is_a_json_object", "length(value) = 0 or is_object", "The value is a JSON object.", needs_object=False
+        "message_is_a_flat_json_object",
+        "length(value) = 0 or is_object",
+        "The value is one JSON object without nested ones.",
+        needs_object=False,
     ),
     Rule(
         "symbol_is_well_formed",
@@ -68,7 +71,8 @@ RULES: tuple[Rule, ...] = (
     Rule("event_ts_is_present", "event_ts is not null", "The trade time is epoch microseconds between 2000 and 2100."),
     Rule(
         "event_ts_is_not_in_the_future",
-        f"event_ts is null or received_at is null or event_ts <= received_at + interval {FUTURE_TOLERANCE_SECONDS} seconds",
+        "event_ts is null or received_at is null "
+        f"or event_ts <= received_at + interval {FUTURE_TOLERANCE_SECONDS} seconds",
         f"The trade time is at most {FUTURE_TOLERANCE_SECONDS} s after the row was received.",
     ),
     Rule("received_at_is_present", "received_at is not null", "The time of receipt is epoch microseconds."),

@@ -104,7 +104,7 @@ QUARANTINE = Table(
 
 GOLD = Table(
     name="crypto_gold_minute",
-    doc="Features of one symbol in one minute with trades; a function of silver, but for revision, silver_snapshot_id and updated_at.",
+    doc="Features of one symbol in one minute with trades: a function of silver, but for how and when it was written.",
     columns=(
         _SYMBOL,
         _MINUTE,
@@ -126,14 +126,14 @@ GOLD = Table(
         Column(
             "return_1m",
             RATIO,
-            "close / close of the last earlier minute with trades, at most 30 minutes back, - 1, rounded half up; null without one.",
+            "close / close of the last earlier minute with trades, at most 30 minutes back, - 1; null without one.",
         ),
         Column("is_price_spike", Scalar.BOOLEAN, "The price-spike rule holds.", required=True),
         Column("is_volume_spike", Scalar.BOOLEAN, "The volume-spike rule holds.", required=True),
         Column(
             "price_spike_score",
             RATIO,
-            "Largest distance of high and low from the last close before, over the mean range of the reference minutes; null without history.",
+            "Distance of high or low from the last close before / mean range of the reference minutes; null without.",
         ),
         Column("volume_spike_score", RATIO, "volume / mean volume of the reference minutes; null without history."),
         Column("first_agg_id", Scalar.LONG, "Lowest agg_id.", required=True),

@@ -37,6 +37,15 @@ def s3_properties(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def file_io_properties(settings: Settings) -> Mapping[str, str]:
+    """How pyiceberg reads and writes files of the warehouse."""
+    return {
+        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        "s3.region": settings.s3_region,
+        **s3_properties(settings),
+    }
+
+
 def open_catalog(settings: Settings) -> Catalog:
     """Connect to the lake's catalog; the embedded one is made if it is not there.
 
@@ -48,8 +57,7 @@ def open_catalog(settings: Settings) -> Catalog:
             type="rest",
             uri=settings.catalog_uri,
             warehouse=warehouse_location(settings),
-            **{"s3.region": settings.s3_region},
-            **s3_properties(settings),
+            **file_io_properties(settings),
         )
     (settings.lake_dir / "warehouse").mkdir(parents=True, exist_ok=True)
     return load_catalog(
@@ -57,7 +65,7 @@ def open_catalog(settings: Settings) -> Catalog:
         type="sql",
         uri=f"sqlite:///{sqlite_path(settings)}?timeout=60",
         warehouse=warehouse_location(settings),
-        **{"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"},
+        **file_io_properties(settings),
     )
 
 

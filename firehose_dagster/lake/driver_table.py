@@ -1,0 +1,100 @@
+"""Small tables written from the driver: one Parquet file a partition, committed by Iceberg's Java API.
+
+For a few thousand rows this is five times faster than a Spark job, and unlike pyiceberg's commit its cost does not grow
+with the number of snapshots (docs/decisions/0005-gold-is-written-by-the-driver.md).
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io import load_file_io
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyspark.sql import SparkSession
+
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.lake.catalog import file_io_properties
+from firehose_dagster.lake.iceberg_schema import schema
+from firehose_dagster.settings import Settings
+
+_MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
+
+
+class DriverTable:
+    """One table of the lake, through the session's JVM. For its one writer only: nothing here retries a conflict."""
+
+    def __init__(self, spark: SparkSession, table: Table, settings: Settings) -> None:
+        self._jvm: Any = spark._jvm
+        self._contract = table
+        self._table: Any = self._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
+            spark._jsparkSession,
+            table.spark_identifier,
+        )
+        self._io = load_file_io(dict(file_io_properties(settings)), self._table.location())
+        self.arrow_schema = schema_to_pyarrow(schema(table))
+
+    def snapshot_id(self) -> int | None:
+        """The current snapshot, read anew from the catalog."""
+        self._table.refresh()
+        snapshot = self._table.currentSnapshot()
+        return None if snapshot is None else int(snapshot.snapshotId())
+
+    def summary(self) -> Mapping[str, str]:
+        """The current snapshot's summary, read anew from the catalog; empty without a snapshot."""
+        self._table.refresh()
+        snapshot = self._table.currentSnapshot()
+        return {} if snapshot is None else dict(snapshot.summary())
+
+    def append(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
+        """Add the rows in one commit; returns the snapshot's id."""
+        return self._commit(self._table.newAppend(), "appendFile", rows, properties)
+
+    def replace_partitions(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
+        """Replace every partition in which `rows` has a row by just those rows, in one commit; returns the snapshot's id."""
+        return self._commit(self._table.newReplacePartitions(), "addFile", rows, properties)
+
+    def arrow(self, columns: Mapping[str, list[Any]]) -> pa.Table:
+        """Columns by name -> an Arrow table of the contract's types. Raises pyarrow's error where a value does not fit."""
+        return pa.Table.from_arrays(
+            [pa.array(columns[field.name], type=field.type) for field in self.arrow_schema], schema=self.arrow_schema
+        )
+
+    def _commit(self, update: Any, add: str, rows: pa.Table, properties: Mapping[str, str]) -> int:
+        for partition, part in self._partitions(rows):
+            getattr(update, add)(self._write(partition, part))
+        for key, value in properties.items():
+            update.set(key, value)
+        update.commit()
+        return int(self._table.currentSnapshot().snapshotId())
+
+    def _partitions(self, rows: pa.Table) -> list[tuple[int, pa.Table]]:
+        partition = self._contract.partition
+        micros = rows.column(partition.column).cast(pa.int64())
+        keys = pc.divide(micros, _MICROSECONDS[partition.granularity])
+        return [(key, rows.filter(pc.equal(keys, key))) for key in pc.unique(keys).to_pylist()]
+
+    def _write(self, partition: int, rows: pa.Table) -> Any:
+        path = f"{self._table.location()}/data/{uuid.uuid4()}.parquet"
+        with self._io.new_output(path).create() as stream:
+            pq.write_table(rows, stream, compression="zstd")
+        iceberg = self._jvm.org.apache.iceberg
+        file = self._table.io().newInputFile(path)
+        metrics = iceberg.parquet.ParquetUtil.fileMetrics(file, iceberg.MetricsConfig.forTable(self._table))
+        # An hour is an int in Iceberg, a day prints as a date.
+        value = str(partition) if self._contract.partition.granularity == "hour" else _date(partition)
+        return (
+            iceberg.DataFiles.builder(self._table.spec())
+            .withInputFile(file)
+            .withFormat("parquet")
+            .withMetrics(metrics)
+            .withPartitionValues([value])
+            .build()
+        )
+
+
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, tz=UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,162 @@
+"""The gold table as the stream's driver reads and writes it: whole hours, without a Spark job."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import reduce
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThan, GreaterThanOrEqual, In, LessThan, Or
+
+from firehose_dagster.contracts.tables import GOLD
+from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute
+from firehose_dagster.transforms.gold import MinuteBase, MinuteFeatures
+
+_SECONDS_PER_HOUR = 3_600
+_MINUTES_PER_DAY = 1_440
+_SEARCH_WINDOWS_MINUTES = (_MINUTES_PER_DAY, 30 * _MINUTES_PER_DAY, 1 << 40)
+"""A neighbour is nearly always near: the whole table is searched last."""
+_FIRST_MINUTE = 0
+_LAST_MINUTE = 253_402_300_740 // 60 - 1
+"""The year 9999."""
+
+
+class GoldTable:
+    """Implements `GoldReader`; and replaces hours, for the one writer that there is."""
+
+    def __init__(self, catalog: Catalog, writer: DriverTable) -> None:
+        self._catalog = catalog
+        self._writer = writer
+
+    def hours(self) -> frozenset[int]:
+        table = self._catalog.load_table(GOLD.identifier)
+        if table.current_snapshot() is None:
+            return frozenset()
+        partitions = table.inspect.partitions().column("partition").to_pylist()
+        return frozenset(partition["minute_hour"] for partition in partitions)
+
+    def open_hours(self) -> frozenset[int]:
+        minutes = self._scan(EqualTo("is_final", False), ("minute",)).column("minute").to_pylist()
+        return frozenset(_epoch_minute(minute) // 60 for minute in minutes)
+
+    def rows(self, hours: Iterable[int]) -> Sequence[GoldRow]:
+        return [_row(record) for record in self._scan(_within(hours)).to_pylist()]
+
+    def last_before(self, minutes: Mapping[str, int]) -> Mapping[str, LastMinute]:
+        found: dict[str, LastMinute] = {}
+        for window in _SEARCH_WINDOWS_MINUTES:
+            wanted = {symbol: minute for symbol, minute in minutes.items() if symbol not in found}
+            if not wanted:
+                break
+            bounds = {symbol: min(minute, _LAST_MINUTE) for symbol, minute in wanted.items()}
+            condition = And(
+                In("symbol", set(wanted)),
+                And(
+                    GreaterThanOrEqual("minute", _iso(min(bounds.values()) - window)),
+                    LessThan("minute", _iso(max(bounds.values()))),
+                ),
+            )
+            for record in self._scan(condition, ("symbol", "minute", "last_agg_id")).to_pylist():
+                symbol, minute = record["symbol"], _epoch_minute(record["minute"])
+                nearest = found.get(symbol)
+                if minute < bounds[symbol] and (nearest is None or minute > nearest.minute):
+                    found[symbol] = LastMinute(minute, record["last_agg_id"])
+        return found
+
+    def first_after(self, minutes: Mapping[str, int]) -> Mapping[str, int]:
+        condition = And(In("symbol", set(minutes)), GreaterThan("minute", _iso(min(minutes.values()))))
+        found: dict[str, int] = {}
+        for record in self._scan(condition, ("symbol", "minute")).to_pylist():
+            symbol, minute = record["symbol"], _epoch_minute(record["minute"])
+            if minute > minutes[symbol]:
+                found[symbol] = min(minute, found.get(symbol, minute))
+        return found
+
+    def minutes_holding(self, ids: Mapping[str, tuple[int, int]]) -> Sequence[int]:
+        """The minutes, counted from the epoch, in which one of the symbols has ids between its two bounds."""
+        overlaps = [
+            And(
+                EqualTo("symbol", symbol),
+                And(GreaterThanOrEqual("last_agg_id", low), LessThan("first_agg_id", high + 1)),
+            )
+            for symbol, (low, high) in ids.items()
+        ]
+        records = self._scan(reduce(Or, overlaps), ("minute",)).column("minute").to_pylist()
+        return sorted({_epoch_minute(minute) for minute in records})
+
+    def replace(self, hours: Mapping[int, Sequence[GoldRow]], properties: Mapping[str, str]) -> int:
+        """Replace these hours by these rows in one commit; returns the snapshot's id."""
+        records = [_record(row) for rows in hours.values() for row in sorted(rows, key=lambda row: row.key)]
+        columns = [list(values) for values in zip(*records, strict=True)]
+        return self._writer.replace_partitions(
+            self._writer.arrow(dict(zip(GOLD.column_names, columns, strict=True))), properties
+        )
+
+    def _scan(self, condition: BooleanExpression, fields: tuple[str, ...] = ("*",)) -> pa.Table:
+        return self._catalog.load_table(GOLD.identifier).scan(row_filter=condition, selected_fields=fields).to_arrow()
+
+
+def _within(hours: Iterable[int]) -> BooleanExpression:
+    spans: list[list[int]] = []
+    for hour in sorted(hours):
+        if spans and spans[-1][1] == hour:
+            spans[-1][1] = hour + 1
+        else:
+            spans.append([hour, hour + 1])
+    conditions: list[BooleanExpression] = [
+        And(GreaterThanOrEqual("minute", _iso(start * 60)), LessThan("minute", _iso(end * 60))) for start, end in spans
+    ]
+    return reduce(Or, conditions)
+
+
+def _iso(minute: int) -> str:
+    return _moment(max(_FIRST_MINUTE, min(minute, _LAST_MINUTE))).isoformat()
+
+
+def _moment(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def _epoch_minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60
+
+
+_BASE_FIELDS = tuple(MinuteBase.__dataclass_fields__)[1:]
+_FEATURE_FIELDS = tuple(MinuteFeatures.__dataclass_fields__)
+
+
+def _row(record: Mapping[str, object]) -> GoldRow:
+    minute = record["minute"]
+    symbol, revision, snapshot_id, updated_at = (
+        record["symbol"],
+        record["revision"],
+        record["silver_snapshot_id"],
+        record["updated_at"],
+    )
+    assert isinstance(minute, datetime) and isinstance(symbol, str) and isinstance(updated_at, datetime)  # noqa: S101, PT018 - narrows Arrow's types
+    assert isinstance(revision, int) and isinstance(snapshot_id, int)  # noqa: S101, PT018 - narrows Arrow's types
+    return GoldRow(
+        symbol=symbol,
+        base=MinuteBase(_epoch_minute(minute), *(record[name] for name in _BASE_FIELDS)),  # type: ignore[arg-type] # Arrow gives the contract's types
+        features=MinuteFeatures(*(record[name] for name in _FEATURE_FIELDS)),  # type: ignore[arg-type] # Arrow gives the contract's types
+        is_final=bool(record["is_final"]),
+        revision=revision,
+        silver_snapshot_id=snapshot_id,
+        updated_at=updated_at,
+    )
+
+
+def _record(row: GoldRow) -> tuple[object, ...]:
+    """The row's values in the contract's column order."""
+    values = {
+        "symbol": row.symbol,
+        "minute": _moment(row.base.minute),
+        "is_final": row.is_final,
+        "revision": row.revision,
+        "silver_snapshot_id": row.silver_snapshot_id,
+        "updated_at": row.updated_at,
+        **{name: getattr(row.base, name) for name in _BASE_FIELDS},
+        **{name: getattr(row.features, name) for name in _FEATURE_FIELDS},
+    }
+    return tuple(values[name] for name in GOLD.column_names)

@@ -1,0 +1,110 @@
+"""Kafka records -> parsed rows, each with the rules it broke. Nothing in here can fail on any input."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql.types import StringType, StructField, StructType
+
+from firehose_dagster.contracts.columns import PRICE, QTY, Decimal
+from firehose_dagster.contracts.message import MESSAGE_FIELDS
+from firehose_dagster.contracts.rules import EARLIEST_TRADE_TIME_US, LATEST_TRADE_TIME_US, RULES, Rule
+
+_CORRUPT = "corrupt_text"
+# Every field is read as text and converted by itself, so that one bad field neither hides nor alters the others.
+_TEXT_FIELDS = StructType([StructField(name, StringType()) for name in (*MESSAGE_FIELDS, _CORRUPT)])
+# The parser stops behind the first object; a second one, or garbage, must not vanish.
+_FLAT_OBJECT = r"^\\s*[{][^{}]*[}]\\s*$"
+_JSON_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT}
+
+
+def parse(records: DataFrame) -> DataFrame:
+    """One row a record, of the Kafka source's shape, with columns:
+
+    the message's fields, typed, null where the text does not convert without loss; `event_ts`, `dt_hour`, `minute`;
+    `value` (the record's text); `reasons` (names of the rules broken, empty for a valid row);
+    `kafka_topic`, `kafka_partition`, `kafka_offset`, `kafka_timestamp`.
+    """
+    text = records.select(
+        f.coalesce(f.col("value").cast("string"), f.lit("")).alias("value"),
+        f.col("topic").alias("kafka_topic"),
+        f.col("partition").alias("kafka_partition"),
+        f.col("offset").alias("kafka_offset"),
+        f.col("timestamp").alias("kafka_timestamp"),
+    ).withColumn("fields", f.from_json("value", _TEXT_FIELDS, _JSON_OPTIONS))
+    typed = text.select(
+        "*",
+        f.expr(f"fields is not null and fields.{_CORRUPT} is null and value rlike '{_FLAT_OBJECT}'").alias("is_object"),
+        f.col("fields.symbol").alias("symbol"),
+        _long("agg_id"),
+        f.col("fields.price").alias("price_text"),
+        _decimal("price", PRICE),
+        f.col("fields.qty").alias("qty_text"),
+        _decimal("qty", QTY),
+        _long("first_trade_id"),
+        _long("last_trade_id"),
+        _long("trade_time"),
+        _long("event_time"),
+        _moment("trade_time").alias("event_ts"),
+        _moment("received_at").alias("received_at"),
+        f.expr("case fields.is_buyer_maker when 'true' then true when 'false' then false end").alias("is_buyer_maker"),
+        f.col("fields.source").alias("source"),
+    )
+    return typed.select(
+        "symbol",
+        "agg_id",
+        "price",
+        "qty",
+        "first_trade_id",
+        "last_trade_id",
+        "is_buyer_maker",
+        "trade_time",
+        "event_time",
+        "event_ts",
+        f.date_trunc("hour", "event_ts").alias("dt_hour"),
+        f.date_trunc("minute", "event_ts").alias("minute"),
+        "received_at",
+        "source",
+        "value",
+        _reasons().alias("reasons"),
+        "kafka_topic",
+        "kafka_partition",
+        "kafka_offset",
+        "kafka_timestamp",
+    )
+
+
+def is_valid() -> Column:
+    """Condition on a parsed row: it broke no rule."""
+    return f.size("reasons") == 0
+
+
+def _long(name: str) -> Column:
+    return f.expr(f"try_cast(fields.{name} as bigint)").alias(name)
+
+
+def _decimal(name: str, type_: Decimal) -> Column:
+    fits = next(rule for rule in RULES if rule.name == f"{name}_fits_its_type").predicate.replace(
+        f"{name}_text", f"fields.{name}"
+    )
+    # A cast alone would round what does not fit.
+    return f.expr(
+        f"case when {fits} then try_cast(fields.{name} as decimal({type_.precision}, {type_.scale})) end"
+    ).alias(name)
+
+
+def _moment(name: str) -> Column:
+    micros = f"try_cast(fields.{name} as bigint)"
+    return f.expr(
+        f"case when {micros} between {EARLIEST_TRADE_TIME_US} and {LATEST_TRADE_TIME_US - 1} "
+        f"then timestamp_micros({micros}) end"
+    )
+
+
+def _reasons() -> Column:
+    valid = " and ".join(f"coalesce({_judged(rule)}, false)" for rule in RULES)
+    broken = ", ".join(f"case when not coalesce({_judged(rule)}, false) then '{rule.name}' end" for rule in RULES)
+    # Nearly every row is valid: the list of names is built only for one that is not.
+    return f.expr(f"case when {valid} then cast(array() as array<string>) else array_compact(array({broken})) end")
+
+
+def _judged(rule: Rule) -> str:
+    return f"(not is_object or ({rule.predicate}))" if rule.needs_object else f"({rule.predicate})"
