@@ -37,7 +37,8 @@ def run_query(settings: Settings, sql: str) -> pa.Table:
     empty. Decimals stay decimals, timestamps are UTC. Nothing outside the lake's own files can be read, nothing can
     be written. Raises QueryError for text that is no single SELECT and for what DuckDB refuses.
     """
-    with duckdb.connect(config={"TimeZone": "UTC", "autoinstall_known_extensions": "false"}) as connection:
+    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         _refuse_all_but_one_select(connection, sql)
         catalog = open_catalog(settings)
         connection.execute(f"CREATE SCHEMA {NAMESPACE}")

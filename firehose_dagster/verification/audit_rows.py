@@ -1,0 +1,71 @@
+"""The micro-batches as the audit tells them: `ops_audit` united with the stamps that silver's commits carry.
+
+Rows of `ops_audit` are written in groups, after the batch; the stamp on silver's commit is there from the start.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from firehose_dagster.contracts.position import AUDIT, Position
+from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.lake.snapshots import lineage, stamp
+from firehose_dagster.verification.pinned_lake import PinnedLake
+
+_COLUMNS = ("run_id", "rows_in", "rows_out", "dq_fail", "duplicates", "offsets_start", "offsets_end")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """What one micro-batch took in and what became of it. `starts` and `ends` are offsets by partition."""
+
+    run_id: str
+    rows_in: int
+    rows_out: int
+    dq_fail: int
+    duplicates: int
+    starts: dict[int, int]
+    ends: dict[int, int]
+
+
+def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
+    """The micro-batches that the position covers, by run id, each once; `ops_audit` goes before the stamp."""
+    found: dict[str, AuditRow] = {}
+    silver = lake.tables.get(SILVER.name)
+    if silver is not None and lake.silver_snapshot_id is not None:
+        for snapshot in lineage(silver, lake.silver_snapshot_id):
+            text = stamp(snapshot, AUDIT)
+            if text is not None:
+                row = _audit_row(json.loads(text))
+                found.setdefault(row.run_id, row)
+    for values in lake.rows(f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE kind = 'micro_batch'"):  # noqa: S608 constants
+        row = _audit_row(dict(zip(_COLUMNS, values, strict=True)))
+        found[row.run_id] = row
+    covered = lake.position
+    return tuple(
+        sorted((row for row in found.values() if covered and covered.covers(row.ends)), key=lambda row: row.run_id)
+    )
+
+
+def run_ids_recorded_twice(lake: PinnedLake) -> dict[str, int]:
+    """Run ids of micro-batches that `ops_audit` has more than once, with how often."""
+    doubled = lake.connection.execute(
+        "SELECT run_id, count(*) FROM audit WHERE kind = 'micro_batch' GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
+    ).fetchall()
+    return dict(doubled)
+
+
+def _audit_row(values: dict[str, Any]) -> AuditRow:
+    return AuditRow(
+        run_id=values["run_id"],
+        rows_in=int(values["rows_in"]),
+        rows_out=int(values["rows_out"]),
+        dq_fail=int(values["dq_fail"]),
+        duplicates=int(values["duplicates"]),
+        starts=_offsets(values.get("offsets_start")),
+        ends=_offsets(values.get("offsets_end")),
+    )
+
+
+def _offsets(text: str | None) -> dict[int, int]:
+    return {} if not text else dict(Position.from_json(text).offsets)

@@ -1,0 +1,131 @@
+"""One consistent state of the lake, held still while the stream goes on writing.
+
+Within a batch the stream commits bronze, quarantine, silver, gold, spikes, in this order. So silver's snapshot is taken
+first and says by its stamp up to which offsets it holds the topic (the position); bronze and quarantine, read after it,
+are at or ahead of that and are cut there. Gold is compared with the silver snapshot that its own stamp names.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+
+import duckdb
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table as IcebergTable
+
+from firehose_dagster.contracts.position import SILVER_SNAPSHOT, Position
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view
+from firehose_dagster.lake.iceberg_schema import schema
+from firehose_dagster.lake.snapshots import held_position, newest_stamp
+from firehose_dagster.settings import Settings
+
+MEMORY_LIMIT = "2GB"
+"""Beyond it DuckDB spills to a temporary folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedLake:
+    """The pinned tables, and a DuckDB connection with a view of each.
+
+    Views: `silver`, `bronze` and `quarantine` (both up to the position), `gold`, `silver_of_gold`, `spikes`, `audit`.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    catalog: Catalog
+    tables: Mapping[str, IcebergTable]
+    """By contract name; a table that was never made is not in it. Each as loaded once."""
+    silver_snapshot_id: int | None
+    position: Position | None
+    gold_snapshot_id: int | None
+    gold_silver_snapshot_id: int | None
+    """The silver snapshot that gold is a function of."""
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """All rows of a query."""
+        found: list[tuple[object, ...]] = self.connection.execute(sql).fetchall()
+        return found
+
+    def whole_number(self, sql: str) -> int:
+        """The one whole number that a query yields; 0 for NULL."""
+        ((value,),) = self.connection.execute(sql).fetchall()
+        return int(value or 0)
+
+
+@contextmanager
+def pin(settings: Settings) -> Iterator[PinnedLake]:
+    """Pin the lake of these settings.
+
+    Raises ValueError where the silver snapshot that gold names was expired.
+    """
+    catalog = open_catalog(settings)
+    # Gold first, so that the silver loaded next has the snapshot gold was computed from; the append-only ones last.
+    order = (GOLD, SILVER, BRONZE, QUARANTINE, SPIKES, OPS_AUDIT)
+    tables = {table.name: held for table in order if (held := _load(catalog, table)) is not None}
+    silver, gold = tables.get(SILVER.name), tables.get(GOLD.name)
+    silver_id, gold_id = _current_id(silver), _current_id(gold)
+    position = held_position(silver, silver_id) if silver is not None and silver_id is not None else None
+    gold_silver_id = _silver_of_gold(gold, silver, silver_id)
+    with (
+        TemporaryDirectory(prefix="firehose-verify-") as spill_dir,
+        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        _view(connection, "silver", SILVER, silver, silver_id)
+        _view(connection, "silver_of_gold", SILVER, silver, gold_silver_id)
+        _view(connection, "gold", GOLD, gold, gold_id)
+        for name, table in (("bronze", BRONZE), ("quarantine", QUARANTINE)):
+            held = tables.get(table.name)
+            _view(connection, f"{name}_all", table, held, _current_id(held))
+            cut = _before(position)
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_all WHERE {cut}")  # noqa: S608 numbers only
+        for name, table in (("spikes", SPIKES), ("audit", OPS_AUDIT)):
+            _view(connection, name, table, tables.get(table.name), _current_id(tables.get(table.name)))
+        yield PinnedLake(connection, catalog, tables, silver_id, position, gold_id, gold_silver_id)
+
+
+def _load(catalog: Catalog, table: Table) -> IcebergTable | None:
+    try:
+        return catalog.load_table(table.identifier)
+    except NoSuchTableError:
+        return None
+
+
+def _current_id(table: IcebergTable | None) -> int | None:
+    snapshot = None if table is None else table.current_snapshot()
+    return None if snapshot is None else snapshot.snapshot_id
+
+
+def _silver_of_gold(gold: IcebergTable | None, silver: IcebergTable | None, silver_id: int | None) -> int | None:
+    text = None if gold is None else newest_stamp(gold, SILVER_SNAPSHOT)
+    if text is None or silver is None:
+        return silver_id
+    if silver.snapshot_by_id(int(text)) is None:
+        raise ValueError(
+            f"gold was computed from snapshot {text} of {SILVER.name}, which is there no more: it was expired while "
+            "gold stood still; let the stream run one batch and verify again"
+        )
+    return int(text)
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, name: str, table: Table, held: IcebergTable | None, snapshot_id: int | None
+) -> None:
+    if held is None:
+        types = {field.name: duckdb_type(field.field_type) for field in schema(table).fields}
+        make_empty_view(connection, name, types)
+    else:
+        make_view(connection, name, held, snapshot_id)
+
+
+def _before(position: Position | None) -> str:
+    """SQL: the record's offset is before the position. Without a position nothing is known to have been processed."""
+    if position is None or not position.offsets:
+        return "false"
+    return " OR ".join(
+        f"(kafka_partition = {partition} AND kafka_offset < {end})" for partition, end in position.offsets.items()
+    )

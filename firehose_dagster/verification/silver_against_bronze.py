@@ -1,0 +1,92 @@
+"""Does silver say what bronze says, and is every record that is in neither silver nor quarantine a proven duplicate?"""
+
+from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.verification.pinned_lake import PinnedLake
+from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
+
+_SHARED_COLUMNS = tuple(
+    column.name for column in SILVER.columns if column.name not in ("kafka_partition", "kafka_offset")
+)
+_SAME_CONTENT = """
+    s.price = b.price AND s.qty = b.qty AND s.first_trade_id = b.first_trade_id AND s.last_trade_id = b.last_trade_id
+    AND s.is_buyer_maker = b.is_buyer_maker AND epoch_us(s.event_ts) // 1000 = b.trade_time // 1000
+"""
+"""Two records of one id tell the same trade: received_at, event_time and source may differ, as may microseconds."""
+
+
+def silver_equals_bronze(lake: PinnedLake) -> Check:
+    """Every silver row equals, column for column, the bronze record that its Kafka coordinates name."""
+    differs = {column: f's."{column}" IS DISTINCT FROM b."{column}"' for column in _SHARED_COLUMNS}
+    lake.connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE silver_unlike_bronze AS
+        SELECT s.symbol, s.agg_id, s.kafka_partition, s.kafka_offset, b.kafka_offset IS NULL AS absent,
+            b.raw IS NOT NULL AS rejected,
+            list_filter([{", ".join(f"CASE WHEN {condition} THEN '{column} ' || coalesce(s.{column}::VARCHAR, 'null') || ', bronze ' || coalesce(b.{column}::VARCHAR, 'null') END" for column, condition in differs.items())}],
+                lambda difference: difference IS NOT NULL) AS differences
+        FROM silver s LEFT JOIN bronze b USING (kafka_partition, kafka_offset)
+        WHERE b.kafka_offset IS NULL OR b.raw IS NOT NULL OR {" OR ".join(differs.values())}
+        """  # noqa: S608, E501 columns of the contract
+    )
+    breaches = lake.whole_number("SELECT count(*) FROM silver_unlike_bronze")
+    found = lake.connection.execute(
+        "SELECT symbol, agg_id, kafka_partition, kafka_offset, absent, rejected, differences FROM silver_unlike_bronze "
+        "ORDER BY 1, 2 LIMIT ?",
+        [EXAMPLES_SHOWN],
+    ).fetchall()
+    examples = []
+    for symbol, agg_id, partition, offset, absent, rejected, differences in found:
+        where = f"{symbol} agg_id {agg_id} (partition {partition} offset {offset})"
+        if absent:
+            examples.append(f"{where} has no record in bronze")
+        elif differences:
+            examples.append(f"{where} differs: {'; '.join(differences)}")
+        elif rejected:
+            examples.append(f"{where} is in silver, but bronze marks the record as one that broke a rule")
+    return Check(
+        name="silver_equals_bronze",
+        table=SILVER.name,
+        figures={"rows": lake.whole_number("SELECT count(*) FROM silver"), "differing": breaches},
+        breaches=breaches,
+        examples=tuple(examples),
+    )
+
+
+def rest_is_duplicates(lake: PinnedLake) -> Check:
+    """Every bronze record in neither silver nor quarantine tells the same trade as the silver row of its id.
+
+    Together with `silver_equals_bronze` it proves without the audit that no record was lost.
+    """
+    lake.connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE rest AS
+        SELECT b.* FROM bronze b
+        ANTI JOIN silver s ON s.kafka_partition = b.kafka_partition AND s.kafka_offset = b.kafka_offset
+        ANTI JOIN quarantine q ON q.kafka_partition = b.kafka_partition AND q.kafka_offset = b.kafka_offset
+        """
+    )
+    lake.connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE unexplained AS
+        SELECT b.symbol, b.agg_id, b.kafka_partition, b.kafka_offset,
+            EXISTS (SELECT 1 FROM silver h WHERE h.symbol = b.symbol AND h.agg_id = b.agg_id) AS id_is_held
+        FROM rest b ANTI JOIN silver s ON s.symbol = b.symbol AND s.agg_id = b.agg_id AND {_SAME_CONTENT}
+        """  # noqa: S608 a constant
+    )
+    breaches = lake.whole_number("SELECT count(*) FROM unexplained")
+    found = lake.connection.execute(
+        "SELECT symbol, agg_id, kafka_partition, kafka_offset, id_is_held FROM unexplained ORDER BY 3, 4 LIMIT ?",
+        [EXAMPLES_SHOWN],
+    ).fetchall()
+    return Check(
+        name="rest_is_duplicates",
+        table="bronze, silver, quarantine",
+        figures={"duplicates": lake.whole_number("SELECT count(*) FROM rest"), "unexplained": breaches},
+        breaches=breaches,
+        examples=tuple(
+            f"partition {partition} offset {offset} ({symbol} agg_id {agg_id}) is in bronze, but neither in silver nor "
+            "in quarantine, and "
+            + ("silver holds the id with other content" if id_is_held else "silver does not hold its id")
+            for symbol, agg_id, partition, offset, id_is_held in found
+        ),
+    )

@@ -1,0 +1,94 @@
+"""`firehose verify`: judges every promise on what the lake holds, sharing no code with the pipeline that filled it."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+
+from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.lake.snapshots import stamp
+from firehose_dagster.settings import Settings
+from firehose_dagster.verification.bronze_offsets import bronze_offsets_are_contiguous
+from firehose_dagster.verification.conservation import audit_adds_up, rows_are_conserved
+from firehose_dagster.verification.data_files import data_files_are_listed_once
+from firehose_dagster.verification.gold_recomputed import gold_equals_recomputation
+from firehose_dagster.verification.pinned_lake import PinnedLake, pin
+from firehose_dagster.verification.quarantine_rows import quarantine_is_explained
+from firehose_dagster.verification.report import Check, VerificationReport
+from firehose_dagster.verification.silver_against_bronze import rest_is_duplicates, silver_equals_bronze
+from firehose_dagster.verification.silver_ids import (
+    silver_has_no_duplicates,
+    silver_is_contiguous,
+    symbol_holdings,
+)
+from firehose_dagster.verification.silver_values import silver_values_are_valid
+from firehose_dagster.verification.spike_events import spikes_have_their_events
+
+logger = logging.getLogger(__name__)
+
+EMPTY = "the lake holds no trade yet"
+
+
+def verify(settings: Settings, *, spikes_wait_seconds: float = 10.0) -> VerificationReport:
+    """Pin one consistent state of the lake and judge it. It may be run while the stream writes.
+
+    A check that cannot be made (a value overflows, a file cannot be read) is a breach that says why. Raises what
+    pyiceberg raises when the catalog cannot be reached, and ValueError where the state can no longer be pinned.
+    """
+    with pin(settings) as lake:
+        holdings = symbol_holdings(lake)
+        judges: dict[str, Callable[[], Check]] = {
+            "silver_has_no_duplicates": lambda: silver_has_no_duplicates(lake, holdings),
+            "silver_is_contiguous": lambda: silver_is_contiguous(holdings),
+            "silver_values_are_valid": lambda: silver_values_are_valid(lake),
+            "bronze_offsets_are_contiguous": lambda: bronze_offsets_are_contiguous(lake),
+            "rows_are_conserved": lambda: rows_are_conserved(lake),
+            "audit_adds_up": lambda: audit_adds_up(lake),
+            "silver_equals_bronze": lambda: silver_equals_bronze(lake),
+            "rest_is_duplicates": lambda: rest_is_duplicates(lake),
+            "quarantine_is_explained": lambda: quarantine_is_explained(lake),
+            "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
+            "spikes_have_their_events": lambda: spikes_have_their_events(lake, spikes_wait_seconds),
+            "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
+        }
+        checks = tuple(_judged(name, judge) for name, judge in judges.items())
+        remarks = _remarks(lake, empty=not holdings)
+        report = VerificationReport(pinned=_pinned(lake), checks=checks, symbols=holdings, remarks=remarks)
+    logger.info("lake verified ok=%s breaches=%d", report.ok, sum(check.breaches for check in checks))
+    return report
+
+
+def _judged(name: str, judge: Callable[[], Check]) -> Check:
+    try:
+        return judge()
+    except (duckdb.Error, pa.ArrowException, OSError, ArithmeticError) as error:
+        message = " ".join(str(error).split())
+        return Check(name=name, table="", figures={}, breaches=1, examples=(f"could not be judged: {message}",))
+
+
+def _pinned(lake: PinnedLake) -> Mapping[str, int | str]:
+    return {
+        "silver_snapshot_id": lake.silver_snapshot_id or "none",
+        "gold_snapshot_id": lake.gold_snapshot_id or "none",
+        "gold_silver_snapshot_id": lake.gold_silver_snapshot_id or "none",
+        "position": lake.position.to_json() if lake.position else "none",
+    }
+
+
+def _remarks(lake: PinnedLake, *, empty: bool) -> tuple[str, ...]:
+    remarks = []
+    if empty:
+        remarks.append(EMPTY)
+    elif lake.position is None:
+        remarks.append(f"no snapshot of {SILVER.name} says which offsets it holds: bronze cannot be compared with it")
+    behind = _total_rows(lake, lake.silver_snapshot_id) - _total_rows(lake, lake.gold_silver_snapshot_id)
+    if behind > 0:
+        remarks.append(f"gold was computed from an earlier state of silver, {behind} rows ago: it was judged on that")
+    return tuple(remarks)
+
+
+def _total_rows(lake: PinnedLake, snapshot_id: int | None) -> int:
+    silver = lake.tables.get(SILVER.name)
+    snapshot = None if silver is None or snapshot_id is None else silver.snapshot_by_id(snapshot_id)
+    return 0 if snapshot is None else int(stamp(snapshot, "total-records") or 0)
