@@ -52,7 +52,7 @@ class AdminEndpoint:
             for client in clients:
                 client.abort()
         else:
-            await asyncio.gather(*(client.websocket.close(code=code) for client in clients))
+            await asyncio.gather(*(client.close(code) for client in clients))
         return web.json_response({"disconnected": len(clients)})
 
     async def _inject(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from firehose_dagster.simulator.frame_text import FrameKind
 from firehose_dagster.simulator.websocket_frame import text_frame
 
 _CONGESTED_FROM_BYTES = 256 * 1024
+_CLOSING_SECONDS = 2.0
 
 
 class Client:
@@ -55,6 +56,14 @@ class Client:
         """Send one message as it is, valid or not."""
         self.offer(text_frame(text.encode()))
         self.flush()
+
+    async def close(self, code: int, reason: bytes = b"") -> None:
+        """Close by handshake; a client that does not answer, or reads nothing any more, is cut off."""
+        try:
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await self.websocket.close(code=code, message=reason)
+        except (TimeoutError, ConnectionError):
+            self.abort()
 
     def abort(self) -> None:
         """Drop the connection without a closing handshake."""

@@ -78,7 +78,8 @@ def read_recordings(paths: Sequence[Path]) -> tuple[dict[str, list[Event]], list
 def _lines(path: Path) -> Iterator[str]:
     with path.open("rb") as stored:
         unpacked = gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored
-        yield from io.TextIOWrapper(unpacked, encoding="utf-8", errors="replace")
+        with io.TextIOWrapper(unpacked, encoding="utf-8", errors="replace") as lines:
+            yield from lines
 
 
 def _parse(line: str, last_us: int) -> tuple[int, str, Event] | None:

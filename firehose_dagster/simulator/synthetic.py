@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from firehose_dagster.simulator.listing import synthetic_listing
 from firehose_dagster.simulator.minute_cache import MinuteCache
 from firehose_dagster.simulator.source import Event
-from firehose_dagster.simulator.spikes import SpikePlan
+from firehose_dagster.simulator.spikes import Spike, SpikePlan
 from firehose_dagster.simulator.synthetic_minute import SyntheticMinute, synthetic_minute
 from firehose_dagster.simulator.trade import Trade
 from firehose_dagster.simulator.trade_counts import MINUTE_US, ORIGIN_US, TradeCounts, minute_at, start_us
@@ -147,6 +147,10 @@ class SyntheticSource:
         first_id = max(1, last_id - limit + 1)
         return self.trades_from(symbol, first_id, last_id - first_id + 1, now_us)
 
+    def spike(self, symbol: str, minute: int) -> Spike | None:
+        """What was induced in the minute, if anything."""
+        return self._spikes.spike(symbol, minute)
+
     def minute(self, symbol: str, minute: int) -> SyntheticMinute:
         """All trades of a minute, also of one to come."""
         return self._minutes.get(symbol, minute)
@@ -162,7 +166,7 @@ class SyntheticSource:
 
     def _make(self, symbol: str, minute: int) -> SyntheticMinute:
         counts = self._counts[symbol]
-        spike = self._spikes.spike(symbol, minute)
+        spike = self.spike(symbol, minute)
         return synthetic_minute(
             self._seed, self._listings[symbol], minute, counts.first_id(minute), counts.count(minute), spike
         )

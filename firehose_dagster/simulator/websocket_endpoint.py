@@ -82,7 +82,7 @@ class WebSocketEndpoint:
         async for message in client.websocket:
             arrivals.append(time.monotonic())
             if len(arrivals) == arrivals.maxlen and arrivals[-1] - arrivals[0] < 1.0:
-                await client.websocket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
+                await client.close(WSCloseCode.POLICY_VIOLATION, b"Too many requests")
                 return
             if message.type == WSMsgType.PING:
                 await client.websocket.pong(message.data)
@@ -105,7 +105,7 @@ class WebSocketEndpoint:
             pongs.clear()
             now = time.monotonic()
             if any(now - pinged_at > self._options.pong_timeout_seconds for pinged_at in unanswered.values()):
-                await client.websocket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Pong timeout")
+                await client.close(WSCloseCode.POLICY_VIOLATION, b"Pong timeout")
                 return
             payload = str(utc_now_us() // 1_000).encode()
             unanswered[payload] = now
