@@ -1,0 +1,45 @@
+"""What stops the gateway, each error saying what was wrong and what to do."""
+
+from collections.abc import Sequence
+
+
+class GatewayError(Exception):
+    """The gateway cannot start or go on; a supervisor may start it again."""
+
+
+class UnknownSymbolsError(GatewayError):
+    """Symbols were asked for that the exchange does not trade."""
+
+    def __init__(self, unknown: Sequence[str], not_trading: Sequence[tuple[str, str]], url: str) -> None:
+        self.unknown = tuple(unknown)
+        self.not_trading = tuple(not_trading)
+        parts = []
+        if unknown:
+            parts.append(f"unknown: {', '.join(unknown)}")
+        if not_trading:
+            parts.append("not trading: " + ", ".join(f"{symbol} (status {status})" for symbol, status in not_trading))
+        super().__init__(
+            f"the exchange at {url} does not trade these symbols: {'; '.join(parts)}. "
+            "Correct FIREHOSE_SYMBOLS (--symbols)."
+        )
+
+
+class GatewayAlreadyRunningError(GatewayError):
+    """Another gateway holds this home's lock."""
+
+    def __init__(self, lock_path: str, pid: int | None) -> None:
+        self.pid = pid
+        owner = f"pid {pid}" if pid is not None else "its pid is not known yet"
+        super().__init__(f"a gateway is running on this home already ({owner}; lock {lock_path}). Stop it first.")
+
+
+class DeliveryFailedError(GatewayError):
+    """Kafka did not take a message, or the producer cannot go on. What is missing is healed at the next start."""
+
+
+class FlushIncompleteError(GatewayError):
+    """Messages were not confirmed by Kafka before the gateway had to end. They are healed at the next start."""
+
+
+class TopicError(GatewayError):
+    """The topic cannot be created or read."""

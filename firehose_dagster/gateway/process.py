@@ -1,0 +1,104 @@
+"""The gateway as one call: start, watch, stop."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from filelock import FileLock, Timeout
+
+from firehose_dagster.binance.limits import MAX_STREAMS_PER_CONNECTION
+from firehose_dagster.gateway.errors import GatewayAlreadyRunningError, GatewayError
+from firehose_dagster.gateway.pipeline import Pipeline
+from firehose_dagster.gateway.status import GatewayStatus, State, read_status, write_status
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = "gateway.lock"
+TICK_SECONDS = 0.2
+TICKS_PER_STATUS = 5
+
+
+def run_gateway(
+    settings: Settings, stop: threading.Event, on_status: Callable[[GatewayStatus], None] | None = None
+) -> None:
+    """Collect trades into the topic until `stop` is set, then flush and return.
+
+    Writes its status once a second and hands it to `on_status`. Waits for an exchange or a broker that is not there
+    yet. Raises GatewayAlreadyRunningError if this home has a gateway, UnknownSymbolsError if a symbol does not trade,
+    DeliveryFailedError if Kafka did not take a message, FlushIncompleteError if it did not confirm all at the end.
+    """
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.state_dir / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        status = read_status(settings)
+        raise GatewayAlreadyRunningError(lock.lock_file, None if status is None else status.pid) from error
+    try:
+        _Run(settings, stop, on_status).run()
+    finally:
+        lock.release()
+
+
+class _Run:
+    """One run under the lock: threads that work, and this one that watches them."""
+
+    def __init__(
+        self, settings: Settings, stop: threading.Event, on_status: Callable[[GatewayStatus], None] | None
+    ) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._on_status = on_status
+        self._halt = threading.Event()
+        self._pipeline = Pipeline(settings, self._halt)
+
+    def run(self) -> None:
+        logger.info("event=gateway_starting symbols=%s", ",".join(self._settings.symbols))
+        try:
+            self._report("starting")
+            self._watch()
+            self._pipeline.flush()
+        except GatewayError as error:
+            logger.error("event=gateway_failed reason=%s", error)
+            self._report("failed", str(error))
+            raise
+        finally:
+            self._halt.set()
+            self._pipeline.close()
+        self._report("stopped")
+        logger.info("event=gateway_stopped")
+
+    def _watch(self) -> None:
+        """Work until `stop` is set or a thread ends with an error, which is raised here."""
+        with ThreadPoolExecutor(max_workers=self._thread_limit(), thread_name_prefix="gateway") as threads:
+            try:
+                futures: list[Future[None]] = [threads.submit(self._pipeline.prepare)]
+                is_running = False
+                ticks = 0
+                while not self._stop.wait(TICK_SECONDS):
+                    for future in futures:
+                        if future.done():
+                            future.result()
+                    if not is_running and futures[0].done():
+                        is_running = True
+                        futures += [threads.submit(loop) for loop in self._pipeline.loops()]
+                    self._pipeline.poll()
+                    ticks += 1
+                    if ticks % TICKS_PER_STATUS == 0:
+                        self._report("running" if is_running else "starting")
+            finally:
+                self._halt.set()
+        for future in futures:
+            future.result()
+
+    def _thread_limit(self) -> int:
+        # All symbols of the exchange are some thousands; the pool starts only the threads it needs.
+        return 8 + len(self._settings.symbols) // MAX_STREAMS_PER_CONNECTION
+
+    def _report(self, state: State, last_error: str | None = None) -> None:
+        status = self._pipeline.status(state, last_error)
+        write_status(self._settings, status)
+        if self._on_status is not None:
+            self._on_status(status)

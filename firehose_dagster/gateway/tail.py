@@ -1,0 +1,127 @@
+"""What the end of the topic holds, per symbol: where the last gateway stopped, and the holes it left."""
+
+import logging
+import threading
+from collections.abc import Collection, Sequence
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from firehose_dagster.binance.gaps import HeldIds, IdRange
+from firehose_dagster.gateway.errors import TopicError
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BATCH_MESSAGES = 10_000
+POLL_SECONDS = 1.0
+WATERMARK_TIMEOUT_SECONDS = 10.0
+
+
+class _TailMessage(msgspec.Struct, frozen=True, gc=False):
+    """The three fields of a message that matter here."""
+
+    symbol: str
+    agg_id: int
+    source: str
+
+
+class SymbolTail:
+    """The ids of one symbol in the tail, and the first of them that came live."""
+
+    __slots__ = ("first_live", "held")
+
+    def __init__(self) -> None:
+        self.held = HeldIds()
+        self.first_live: int | None = None
+
+    def holes(self) -> list[IdRange]:
+        """Ids that are surely not in the topic, between the first live id of the tail and the highest.
+
+        Below the first live id nothing is known: ids there may stand before the tail, and rows in the tail are old ones
+        that were healed. Above it everything was produced after it, so the tail shows it.
+        """
+        if self.first_live is None or self.held.highest is None:
+            return []
+        return self.held.missing(self.first_live, self.held.highest)
+
+
+def read_tail(
+    settings: Settings, partitions: Sequence[int], symbols: Collection[str], halt: threading.Event
+) -> dict[str, SymbolTail]:
+    """The last `gateway_tail_messages` of each partition, for the symbols given; nothing is committed.
+
+    Symbols that are not in the tail are absent from the result. Raises TopicError if the broker reports an error that
+    does not pass by itself.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap_servers,
+            "group.id": "firehose-gateway-tail",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            # The end of a partition is told by a fetch that found nothing.
+            "fetch.wait.max.ms": 50,
+            "log_level": 2,
+        }
+    )
+    wanted = frozenset(symbols)
+    tails: dict[str, SymbolTail] = {}
+    try:
+        open_partitions = set(_assign_tail(consumer, settings, partitions))
+        messages_read = 0
+        while open_partitions and not halt.is_set():
+            for message in consumer.consume(BATCH_MESSAGES, timeout=POLL_SECONDS):
+                error = message.error()
+                if error is None:
+                    messages_read += 1
+                    _note(tails, wanted, message.value())
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    open_partitions.discard(message.partition())
+                elif not error.retriable() and error.code() not in (
+                    KafkaError._TRANSPORT,
+                    KafkaError._ALL_BROKERS_DOWN,
+                ):
+                    raise TopicError(f"the tail of topic {settings.topic} cannot be read: {error.str()}")
+    except KafkaException as error:
+        raise TopicError(f"the tail of topic {settings.topic} cannot be read: {error.args[0].str()}") from error
+    finally:
+        consumer.close()
+    logger.info("event=tail_read topic=%s messages=%d symbols=%d", settings.topic, messages_read, len(tails))
+    return tails
+
+
+def _assign_tail(consumer: Consumer, settings: Settings, partitions: Sequence[int]) -> list[int]:
+    assignment: list[TopicPartition] = []
+    for partition in partitions:
+        place = TopicPartition(settings.topic, partition)
+        watermarks = consumer.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_SECONDS)
+        if watermarks is None:
+            raise TopicError(f"the offsets of topic {settings.topic}, partition {partition}, cannot be read")
+        low, high = watermarks
+        if high > low:
+            assignment.append(
+                TopicPartition(settings.topic, partition, max(low, high - settings.gateway_tail_messages))
+            )
+    if assignment:
+        consumer.assign(assignment)
+    return [place.partition for place in assignment]
+
+
+_decode = msgspec.json.Decoder(_TailMessage).decode
+
+
+def _note(tails: dict[str, SymbolTail], wanted: frozenset[str], value: bytes | None) -> None:
+    try:
+        message = _decode(value or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # an unreadable frame, kept in the topic for quarantine
+    if message.symbol not in wanted:
+        return
+    tail = tails.get(message.symbol)
+    if tail is None:
+        tail = tails[message.symbol] = SymbolTail()
+    tail.held.add(message.agg_id)
+    if message.source == "ws" and tail.first_live is None:
+        tail.first_live = message.agg_id
