@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import dagster as dg
+from pydantic import Field
 
 from firehose_dagster.alerts.delivery import Delivery, SpikeKey
 from firehose_dagster.alerts.dispatch import dispatch
@@ -56,7 +57,7 @@ class AttemptConfig(dg.Config):
 class SelectSpikesConfig(dg.Config):
     """What to deliver; nothing named means all that is due now, for a person who starts the job."""
 
-    attempts: list[AttemptConfig] = []
+    attempts: list[AttemptConfig] = Field(default=[])
 
 
 @dataclass(frozen=True)
