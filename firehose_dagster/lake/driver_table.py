@@ -54,11 +54,11 @@ class DriverTable:
         return self._commit(self._table.newAppend(), "appendFile", rows, properties)
 
     def replace_partitions(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
-        """Replace every partition in which `rows` has a row by just those rows, in one commit; returns the snapshot's id."""
+        """Replace each partition in which `rows` has a row by just those, in one commit; returns the snapshot's id."""
         return self._commit(self._table.newReplacePartitions(), "addFile", rows, properties)
 
     def arrow(self, columns: Mapping[str, list[Any]]) -> pa.Table:
-        """Columns by name -> an Arrow table of the contract's types. Raises pyarrow's error where a value does not fit."""
+        """Columns by name -> a table of the contract's types. Raises pyarrow's error where a value does not fit."""
         return pa.Table.from_arrays(
             [pa.array(columns[field.name], type=field.type) for field in self.arrow_schema], schema=self.arrow_schema
         )

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import reduce
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThan, GreaterThanOrEqual, In, LessThan, Or
+from pyiceberg.expressions import BooleanExpression
 
 from firehose_dagster.contracts.tables import GOLD
 from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below, equals, one_of
 from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute
 from firehose_dagster.transforms.gold import MinuteBase, MinuteFeatures
 
-_SECONDS_PER_HOUR = 3_600
 _MINUTES_PER_DAY = 1_440
 _SEARCH_WINDOWS_MINUTES = (_MINUTES_PER_DAY, 30 * _MINUTES_PER_DAY, 1 << 40)
 """A neighbour is nearly always near: the whole table is searched last."""
@@ -37,7 +36,7 @@ class GoldTable:
         return frozenset(partition["minute_hour"] for partition in partitions)
 
     def open_hours(self) -> frozenset[int]:
-        minutes = self._scan(EqualTo("is_final", False), ("minute",)).column("minute").to_pylist()
+        minutes = self._scan(equals("is_final", False), ("minute",)).column("minute").to_pylist()
         return frozenset(_epoch_minute(minute) // 60 for minute in minutes)
 
     def rows(self, hours: Iterable[int]) -> Sequence[GoldRow]:
@@ -50,12 +49,10 @@ class GoldTable:
             if not wanted:
                 break
             bounds = {symbol: min(minute, _LAST_MINUTE) for symbol, minute in wanted.items()}
-            condition = And(
-                In("symbol", set(wanted)),
-                And(
-                    GreaterThanOrEqual("minute", _iso(min(bounds.values()) - window)),
-                    LessThan("minute", _iso(max(bounds.values()))),
-                ),
+            condition = all_of(
+                one_of("symbol", wanted),
+                at_least("minute", _iso(min(bounds.values()) - window)),
+                below("minute", _iso(max(bounds.values()))),
             )
             for record in self._scan(condition, ("symbol", "minute", "last_agg_id")).to_pylist():
                 symbol, minute = record["symbol"], _epoch_minute(record["minute"])
@@ -65,7 +62,7 @@ class GoldTable:
         return found
 
     def first_after(self, minutes: Mapping[str, int]) -> Mapping[str, int]:
-        condition = And(In("symbol", set(minutes)), GreaterThan("minute", _iso(min(minutes.values()))))
+        condition = all_of(one_of("symbol", minutes), at_least("minute", _iso(min(minutes.values()) + 1)))
         found: dict[str, int] = {}
         for record in self._scan(condition, ("symbol", "minute")).to_pylist():
             symbol, minute = record["symbol"], _epoch_minute(record["minute"])
@@ -75,15 +72,20 @@ class GoldTable:
 
     def minutes_holding(self, ids: Mapping[str, tuple[int, int]]) -> Sequence[int]:
         """The minutes, counted from the epoch, in which one of the symbols has ids between its two bounds."""
-        overlaps = [
-            And(
-                EqualTo("symbol", symbol),
-                And(GreaterThanOrEqual("last_agg_id", low), LessThan("first_agg_id", high + 1)),
-            )
+        overlaps = any_of(
+            all_of(equals("symbol", symbol), at_least("last_agg_id", low), below("first_agg_id", high + 1))
             for symbol, (low, high) in ids.items()
-        ]
-        records = self._scan(reduce(Or, overlaps), ("minute",)).column("minute").to_pylist()
-        return sorted({_epoch_minute(minute) for minute in records})
+        )
+        minutes = self._scan(overlaps, ("minute",)).column("minute").to_pylist()
+        return sorted({_epoch_minute(minute) for minute in minutes})
+
+    def highest_ids(self, symbols: Iterable[str]) -> Mapping[str, int]:
+        """Highest id of each symbol that has a row."""
+        held = self._scan(one_of("symbol", symbols), ("symbol", "last_agg_id")).group_by("symbol")
+        return {
+            record["symbol"]: record["last_agg_id_max"]
+            for record in held.aggregate([("last_agg_id", "max")]).to_pylist()
+        }
 
     def replace(self, hours: Mapping[int, Sequence[GoldRow]], properties: Mapping[str, str]) -> int:
         """Replace these hours by these rows in one commit; returns the snapshot's id."""
@@ -104,10 +106,7 @@ def _within(hours: Iterable[int]) -> BooleanExpression:
             spans[-1][1] = hour + 1
         else:
             spans.append([hour, hour + 1])
-    conditions: list[BooleanExpression] = [
-        And(GreaterThanOrEqual("minute", _iso(start * 60)), LessThan("minute", _iso(end * 60))) for start, end in spans
-    ]
-    return reduce(Or, conditions)
+    return any_of(all_of(at_least("minute", _iso(start * 60)), below("minute", _iso(end * 60))) for start, end in spans)
 
 
 def _iso(minute: int) -> str:

@@ -1,0 +1,116 @@
+"""The audit of one micro-batch, and the buffer through which audits reach `ops_audit`."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pyiceberg.catalog import Catalog
+
+from firehose_dagster.contracts.position import AUDIT
+from firehose_dagster.contracts.tables import OPS_AUDIT, SILVER
+from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.snapshots import lineage, stamp
+
+logger = logging.getLogger(__name__)
+
+_FLUSH_EVERY_SECONDS = 15.0
+_INSTANTS = ("started_at", "finished_at", "watermark")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAudit:
+    """A row of `ops_audit`, field for column."""
+
+    run_id: str
+    kind: str
+    query_id: str | None
+    batch_id: int | None
+    started_at: datetime
+    finished_at: datetime
+    rows_in: int
+    rows_out: int
+    dq_pass: int
+    dq_fail: int
+    dq_fail_by_rule: Mapping[str, int]
+    duplicates: int
+    conflicts: int
+    late_rows: int
+    gold_minutes: int
+    spikes: int
+    max_lag_ms: int | None
+    watermark: datetime | None
+    offsets_start: str | None
+    offsets_end: str | None
+    bronze_snapshot_id: int | None
+    silver_snapshot_id: int | None
+    gold_snapshot_id: int | None
+
+    def to_json(self) -> str:
+        """The form of the stamp on silver's snapshot: what is known before silver is committed."""
+        values = asdict(self)
+        for name in _INSTANTS:
+            values[name] = None if values[name] is None else values[name].isoformat()
+        return json.dumps(values, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "BatchAudit":
+        """The inverse of `to_json`."""
+        values: dict[str, Any] = json.loads(text)
+        for name in _INSTANTS:
+            values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
+        return cls(**values)
+
+
+class AuditBuffer:
+    """Collects audits and appends them together, for a commit a batch would cost more than it tells.
+
+    What a crash loses of the buffer is rebuilt at the next start from the stamps on silver's snapshots.
+    """
+
+    def __init__(self, catalog: Catalog, writer: DriverTable) -> None:
+        self._catalog = catalog
+        self._writer = writer
+        self._pending: list[BatchAudit] = []
+        self._flushed_at = time.monotonic()
+
+    def add(self, audit: BatchAudit) -> None:
+        """Keep the row; write all that are kept once the oldest has waited long enough."""
+        self._pending.append(audit)
+        if time.monotonic() - self._flushed_at >= _FLUSH_EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are kept."""
+        if self._pending:
+            self._append(self._pending)
+            self._pending = []
+        self._flushed_at = time.monotonic()
+
+    def rebuild(self) -> int:
+        """Write the rows that silver's snapshots tell of and `ops_audit` lacks; returns how many."""
+        silver = self._catalog.load_table(SILVER.identifier)
+        stamped: dict[str, BatchAudit] = {}
+        for snapshot in lineage(silver):
+            text = stamp(snapshot, AUDIT)
+            if text is not None:
+                audit = BatchAudit.from_json(text)
+                stamped[audit.run_id] = audit
+        if not stamped:
+            return 0
+        held = self._catalog.load_table(OPS_AUDIT.identifier).scan(selected_fields=("run_id",)).to_arrow()
+        missing = [stamped[run_id] for run_id in stamped.keys() - set(held.column("run_id").to_pylist())]
+        if missing:
+            self._append(sorted(missing, key=lambda audit: audit.started_at))
+            logger.info("audit rebuilt rows=%d", len(missing))
+        return len(missing)
+
+    def _append(self, audits: list[BatchAudit]) -> None:
+        columns: dict[str, list[Any]] = {
+            name: [getattr(audit, name) for audit in audits] for name in OPS_AUDIT.column_names
+        }
+        columns["dq_fail_by_rule"] = [list(audit.dq_fail_by_rule.items()) for audit in audits]
+        self._writer.append(self._writer.arrow(columns), {})

@@ -1,0 +1,146 @@
+"""Gold behind silver: each batch's minutes combined or recomputed, spikes first, then the gold rows."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from pyiceberg.catalog import Catalog
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from firehose_dagster.contracts.position import SILVER_SNAPSHOT
+from firehose_dagster.contracts.tables import GOLD, SILVER, SPIKES
+from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.snapshots import newest_stamp
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_summary import BatchSummary, minute_base
+from firehose_dagster.streams.event_spans import during
+from firehose_dagster.streams.gold_minutes import MICROSECONDS_PER_MINUTE, GoldMinutes, MinuteKey
+from firehose_dagster.streams.gold_table import GoldTable
+from firehose_dagster.streams.spike_events import SpikeEvents
+from firehose_dagster.transforms.gold import MinuteBase, SpikeThresholds
+from firehose_dagster.transforms.summary import silver_minutes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldOutcome:
+    """What a batch did to gold."""
+
+    changed_minutes: int
+    spikes: int
+    gold_snapshot_id: int | None
+
+
+class GoldLayer:
+    """Keeps gold a function of silver, batch by batch."""
+
+    def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings) -> None:
+        self._spark = spark
+        self._catalog = catalog
+        self._writer = DriverTable(spark, GOLD, settings)
+        self.table = GoldTable(catalog, self._writer)
+        self._minutes = GoldMinutes(self.table, spike_thresholds(settings))
+        self._spikes = SpikeEvents(catalog, DriverTable(spark, SPIKES, settings))
+        self._highest: dict[str, int] = {}
+        self._gold_snapshot_id = self._writer.snapshot_id()
+
+    def highest_ids(self, symbols: Iterable[str]) -> Mapping[str, int]:
+        """Highest id held of each symbol; symbols of which none is held are left out."""
+        unknown = [symbol for symbol in symbols if symbol not in self._highest]
+        if unknown:
+            held = self.table.highest_ids(unknown)
+            self._highest |= {symbol: held.get(symbol, -1) for symbol in unknown}
+        return {symbol: self._highest[symbol] for symbol in symbols if self._highest[symbol] >= 0}
+
+    def catch_up(self, silver_snapshot_id: int | None, watermark_us: int | None) -> None:
+        """Recompute what silver holds and gold does not know of: after a crash between the two, or all of it."""
+        if silver_snapshot_id is None or watermark_us is None:
+            return
+        stamp = newest_stamp(self._catalog.load_table(GOLD.identifier), SILVER_SNAPSHOT)
+        if stamp == str(silver_snapshot_id):
+            return
+        changed = self._silver_since(None if stamp is None else int(stamp), silver_snapshot_id)
+        keys = changed.select("symbol", f.expr(f"unix_micros(event_ts) div {MICROSECONDS_PER_MINUTE}").alias("minute"))
+        minutes = [MinuteKey(row["symbol"], row["minute"]) for row in keys.distinct().toArrow().to_pylist()]
+        logger.info("gold catches up from_silver=%s to_silver=%s minutes=%d", stamp, silver_snapshot_id, len(minutes))
+        self._write(self._recomputed(minutes), {}, silver_snapshot_id, watermark_us)
+
+    def update(
+        self, batch: BatchSummary, unclear_symbols: frozenset[str], silver_snapshot_id: int, watermark_us: int | None
+    ) -> GoldOutcome:
+        """Bring gold up to the batch just committed to silver.
+
+        Minutes of which every row was new grow by the batch's own figures; those of `unclear_symbols` are recomputed
+        from silver.
+        """
+        if watermark_us is None:
+            return GoldOutcome(0, 0, self._gold_snapshot_id)
+        seen: set[MinuteKey] = set()
+        split: set[str] = set()
+        for minute in batch.minutes:
+            key = MinuteKey(minute.symbol, minute.base.minute)
+            if key in seen:
+                # A symbol whose rows lie in two Kafka partitions: their ids interleave.
+                split.add(minute.symbol)
+            seen.add(key)
+        recompute = unclear_symbols | split
+        bases = self._minutes.grow(
+            (minute.symbol, minute.base) for minute in batch.minutes if minute.symbol not in recompute
+        )
+        bases |= self._recomputed([key for key in batch.keys if key.symbol in recompute])
+        received = {minute.symbol: minute.newest_received_us for minute in batch.minutes}
+        for symbol, highest in batch.highest_ids.items():
+            self._highest[symbol] = max(highest, self._highest.get(symbol, -1))
+        return self._write(bases, received, silver_snapshot_id, watermark_us)
+
+    def _write(
+        self,
+        bases: Mapping[MinuteKey, MinuteBase],
+        newest_received_us: Mapping[str, int],
+        silver_snapshot_id: int,
+        watermark_us: int,
+    ) -> GoldOutcome:
+        change = self._minutes.apply(bases, watermark_us, silver_snapshot_id, datetime.now(UTC))
+        if not change.changed:
+            return GoldOutcome(0, 0, self._gold_snapshot_id)
+        spikes = self._spikes.append(change.changed, newest_received_us, silver_snapshot_id)
+        self._gold_snapshot_id = self.table.replace(change.hours, {SILVER_SNAPSHOT: str(silver_snapshot_id)})
+        self._minutes.evict(watermark_us)
+        return GoldOutcome(len(change.changed), spikes, self._gold_snapshot_id)
+
+    def _recomputed(self, keys: list[MinuteKey]) -> dict[MinuteKey, MinuteBase]:
+        if not keys:
+            return {}
+        wanted = set(keys)
+        silver = self._spark.table(SILVER.spark_identifier).where(during(key.minute for key in keys))
+        records = silver_minutes(silver.where(f.col("symbol").isin(sorted({key.symbol for key in keys}))))
+        return {
+            key: minute_base(record)
+            for record in records.toArrow().to_pylist()
+            if (key := MinuteKey(record["symbol"], record["minute"])) in wanted
+        }
+
+    def _silver_since(self, since: int | None, until: int) -> DataFrame:
+        if since is None:
+            return self._spark.read.option("snapshot-id", until).table(SILVER.spark_identifier)
+        return (
+            self._spark.read.format("iceberg")
+            .option("start-snapshot-id", since)
+            .option("end-snapshot-id", until)
+            .load(SILVER.spark_identifier)
+        )
+
+
+def spike_thresholds(settings: Settings) -> SpikeThresholds:
+    """The thresholds in force, as numbers."""
+    return SpikeThresholds(
+        history_minutes=settings.spike_history_minutes,
+        min_history=settings.spike_min_history,
+        volume_ratio=Decimal(settings.volume_spike_ratio),
+        price_ratio=Decimal(settings.price_spike_ratio),
+        price_min_move=Decimal(settings.price_spike_min_move),
+    )

@@ -1,0 +1,80 @@
+"""Looks up in silver the rows that a batch's suspects must be compared with.
+
+Gold says in which minutes a symbol's ids lie, so only those minutes of silver are read, wherever the suspect's own
+trade time points to.
+"""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.streams.classification import Coordinates, Suspect, TradeContent, TradeKey
+from firehose_dagster.streams.event_spans import during
+from firehose_dagster.streams.gold_table import GoldTable
+from firehose_dagster.transforms.parse import is_valid
+
+_CONTENT = ("symbol", "agg_id", "price", "qty", "first_trade_id", "last_trade_id", "is_buyer_maker")
+
+
+def suspects(parsed: DataFrame, ids: Mapping[str, frozenset[int]]) -> list[Suspect]:
+    """The batch's valid rows of these ids."""
+    bounds = {symbol: (min(wanted), max(wanted)) for symbol, wanted in ids.items()}
+    rows = (
+        parsed.where(is_valid())
+        .where(_within(bounds))
+        .select(*_CONTENT, _event_us(), "kafka_partition", "kafka_offset")
+    )
+    return [
+        Suspect(Coordinates(record["kafka_partition"], record["kafka_offset"]), *_keyed(record))
+        for record in rows.toArrow().to_pylist()
+        if record["agg_id"] in ids[record["symbol"]]
+    ]
+
+
+def held_content(
+    spark: SparkSession, gold: GoldTable, ids: Mapping[str, frozenset[int]]
+) -> dict[TradeKey, TradeContent]:
+    """The content of those of the ids that silver holds. Needs gold to be up to date with silver."""
+    if not ids:
+        return {}
+    bounds = {symbol: (min(wanted), max(wanted)) for symbol, wanted in ids.items()}
+    minutes = gold.minutes_holding(bounds)
+    if not minutes:
+        return {}
+    rows = spark.table(SILVER.spark_identifier).where(during(minutes)).where(_within(bounds))
+    return {
+        key: content
+        for record in rows.select(*_CONTENT, _event_us()).toArrow().to_pylist()
+        for key, content in [_keyed(record)]
+        if key.agg_id in ids[key.symbol]
+    }
+
+
+def _keyed(record: Mapping[str, Any]) -> tuple[TradeKey, TradeContent]:
+    return (
+        TradeKey(record["symbol"], record["agg_id"]),
+        TradeContent(
+            price=record["price"],
+            qty=record["qty"],
+            first_trade_id=record["first_trade_id"],
+            last_trade_id=record["last_trade_id"],
+            is_buyer_maker=record["is_buyer_maker"],
+            trade_time_ms=record["event_us"] // 1_000,
+        ),
+    )
+
+
+def _event_us() -> Column:
+    return f.unix_micros("event_ts").alias("event_us")
+
+
+def _within(bounds: Mapping[str, tuple[int, int]]) -> Column:
+    conditions = (
+        (f.col("symbol") == symbol) & f.col("agg_id").between(low, high) for symbol, (low, high) in bounds.items()
+    )
+    return reduce(or_, conditions)

@@ -1,0 +1,280 @@
+"""One micro-batch, in one pass: bronze, quarantine, silver, spikes, gold, audit. Order and reasons: docs/architecture.md.
+
+Each step is an effect that a replay recognises as done: bronze, quarantine and silver by the offsets in their snapshot
+summaries, gold by the silver snapshot it was computed from, spikes by their ids, audit rows by their run id.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from firehose_dagster.contracts.instants import from_microseconds, to_microseconds
+from firehose_dagster.contracts.position import AUDIT, BATCH_ID, QUERY_ID, WATERMARK, Position
+from firehose_dagster.contracts.rules import CONFLICT_RULE
+from firehose_dagster.contracts.tables import BRONZE, OPS_AUDIT, QUARANTINE, SILVER
+from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.snapshots import newest_stamp
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_audit import AuditBuffer, BatchAudit
+from firehose_dagster.streams.batch_summary import BatchSummary, read_summary
+from firehose_dagster.streams.classification import Coordinates, Verdicts, classify
+from firehose_dagster.streams.gold_layer import GoldLayer
+from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.streams.silver_lookup import held_content, suspects
+from firehose_dagster.transforms.layers import bronze_rows, quarantine_rows, silver_rows
+from firehose_dagster.transforms.parse import parse
+from firehose_dagster.transforms.summary import broken_rules, summarise
+
+logger = logging.getLogger(__name__)
+
+_NO_VERDICTS = Verdicts(duplicates=(), conflicts=())
+_MICROSECONDS_PER_MILLISECOND = 1_000
+_INTERPRETED_BELOW_ROWS = 50_000
+"""Compiling a plan's classes pays from about here; below, every batch would compile new ones (literals differ)."""
+
+
+class RowsLostError(RuntimeError):
+    """Silver took other rows than the batch had for it: a second writer, or a state that does not match the tables."""
+
+
+class TradePass:
+    """The state that the driver carries from batch to batch, and the steps of a batch."""
+
+    def __init__(
+        self, spark: SparkSession, catalog: Catalog, settings: Settings, on_batch: Callable[[BatchAudit], None]
+    ) -> None:
+        self._settings = settings
+        self._on_batch = on_batch
+        self._bronze = LayerTable(spark, catalog, BRONZE, settings)
+        self._quarantine = LayerTable(spark, catalog, QUARANTINE, settings)
+        self._silver = LayerTable(spark, catalog, SILVER, settings)
+        self._audits = AuditBuffer(catalog, DriverTable(spark, OPS_AUDIT, settings))
+        self._audits.rebuild()
+        stamp = newest_stamp(catalog.load_table(SILVER.identifier), WATERMARK)
+        self._watermark_us = None if stamp is None else int(stamp)
+        self._gold = GoldLayer(spark, catalog, settings)
+        self._gold.catch_up(self._silver.snapshot_id(), self._watermark_us)
+        self._last_rows = 0
+
+    @property
+    def position(self) -> Position:
+        """The offsets up to which silver, and so the pass, has come."""
+        return self._silver.position
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        self._audits.flush()
+
+    def process(self, records: DataFrame, query_id: str, batch_id: int) -> None:
+        """Take one batch of Kafka records through all tables.
+
+        Raises ``RowsLostError`` where silver did not take exactly the batch's new rows.
+        """
+        started_at = datetime.now(UTC)
+        spark = records.sparkSession
+        _set_codegen(spark, enabled=self._last_rows >= _INTERPRETED_BELOW_ROWS)
+        # Its plan reads Kafka alone: a write to a table makes Spark cache anew whatever reads that table.
+        parsed = parse(records).persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            watermark = None if self._watermark_us is None else from_microseconds(self._watermark_us)
+            batch = read_summary(summarise(parsed, watermark).toArrow())
+            self._last_rows = batch.rows
+            if batch.rows > 0 and not self._silver.position.covers(batch.ends):
+                self._take(spark, parsed, batch, f"{query_id}/{batch_id}", started_at)
+        finally:
+            parsed.unpersist()
+
+    def _take(
+        self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary, run_id: str, started_at: datetime
+    ) -> None:
+        query_id, _, batch_id = run_id.rpartition("/")
+        provenance = {QUERY_ID: query_id, BATCH_ID: batch_id}
+        self._append_bronze(spark, parsed, batch, provenance)
+
+        verdicts, unclear = self._classify(spark, parsed, batch)
+        invalid = batch.rows - batch.valid_rows
+        broken = _counts(broken_rules(parsed)) if invalid else {}
+        if verdicts.conflicts:
+            broken = {**broken, CONFLICT_RULE: len(verdicts.conflicts)}
+        if invalid or verdicts.conflicts:
+            self._append_quarantine(spark, parsed, batch, verdicts, started_at, provenance)
+
+        audit = self._audit(batch, verdicts, broken, run_id, started_at)
+        self._merge_silver(spark, parsed, batch, verdicts, audit, provenance)
+        silver_snapshot_id = self._silver.snapshot_id()
+        committed_at = datetime.now(UTC)
+
+        oldest_received = min((minute.oldest_received_us for minute in batch.minutes), default=None)
+        lag_ms = (
+            None
+            if oldest_received is None or audit.rows_out == 0
+            else max(0, to_microseconds(committed_at) - oldest_received) // _MICROSECONDS_PER_MILLISECOND
+        )
+        assert silver_snapshot_id is not None  # noqa: S101 - a MERGE was just committed
+        outcome = self._gold.update(batch, unclear, silver_snapshot_id, self._watermark_us)
+        finished = replace(
+            audit,
+            finished_at=datetime.now(UTC),
+            max_lag_ms=lag_ms,
+            gold_minutes=outcome.changed_minutes,
+            spikes=outcome.spikes,
+            silver_snapshot_id=silver_snapshot_id,
+            gold_snapshot_id=outcome.gold_snapshot_id,
+        )
+        self._audits.add(finished)
+        _log(finished)
+        self._on_batch(finished)
+
+    def _append_bronze(
+        self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary, provenance: Mapping[str, str]
+    ) -> None:
+        missing = self._bronze.missing(parsed, batch.starts, batch.ends)
+        if missing is not None:
+            with stamped(spark, self._bronze.position.advanced(batch.ends), provenance):
+                bronze_rows(missing).writeTo(BRONZE.spark_identifier).append()
+            self._bronze.committed(batch.ends)
+
+    def _classify(self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary) -> tuple[Verdicts, frozenset[str]]:
+        """The valid rows that are not new, and the symbols of which not every row is known to be."""
+        held_ids = batch.ids_up_to(self._gold.highest_ids(batch.highest_ids.keys()))
+        repeated = batch.repeated_ids
+        if not held_ids and not repeated:
+            return _NO_VERDICTS, frozenset()
+        symbols = frozenset({*held_ids, *repeated})
+        ids = {symbol: held_ids.get(symbol, frozenset()) | repeated.get(symbol, frozenset()) for symbol in symbols}
+        verdicts = classify(suspects(parsed, ids), held_content(spark, self._gold.table, held_ids))
+        return verdicts, symbols
+
+    def _append_quarantine(
+        self,
+        spark: SparkSession,
+        parsed: DataFrame,
+        batch: BatchSummary,
+        verdicts: Verdicts,
+        rejected_at: datetime,
+        provenance: Mapping[str, str],
+    ) -> None:
+        missing = self._quarantine.missing(parsed, batch.starts, batch.ends)
+        if missing is not None:
+            conflicts = _coordinates(spark, verdicts.conflicts)
+            with stamped(spark, self._quarantine.position.advanced(batch.ends), provenance):
+                quarantine_rows(missing, conflicts, rejected_at).writeTo(QUARANTINE.spark_identifier).append()
+            self._quarantine.committed(batch.ends)
+
+    def _merge_silver(
+        self,
+        spark: SparkSession,
+        parsed: DataFrame,
+        batch: BatchSummary,
+        verdicts: Verdicts,
+        audit: BatchAudit,
+        provenance: Mapping[str, str],
+    ) -> None:
+        late_after_us = self._settings.late_after_minutes * 60_000_000
+        if batch.newest_event_us is not None:
+            watermark_us = batch.newest_event_us - late_after_us
+            self._watermark_us = max(watermark_us, self._watermark_us or watermark_us)
+        stamps = {**provenance, AUDIT: audit.to_json()}
+        if self._watermark_us is not None:
+            stamps[WATERMARK] = str(self._watermark_us)
+        source = silver_rows(parsed, _coordinates(spark, verdicts.excluded)).alias("source")
+        with stamped(spark, self._silver.position.advanced(batch.ends), stamps):
+            source.mergeInto(SILVER.spark_identifier, _same_trade(batch)).whenNotMatched().insertAll().merge()
+        self._silver.committed(batch.ends)
+        added = self._silver.added_records()
+        if added != audit.rows_out:
+            raise RowsLostError(
+                f"batch {audit.run_id}: silver took {added} rows, {audit.rows_out} were new to it; "
+                "is a second stream writing to this lake? Run `firehose verify`"
+            )
+
+    def _audit(
+        self, batch: BatchSummary, verdicts: Verdicts, broken: Mapping[str, int], run_id: str, started_at: datetime
+    ) -> BatchAudit:
+        """What is known before silver is committed; it travels in silver's snapshot summary."""
+        query_id, _, batch_id = run_id.rpartition("/")
+        late = sum(minute.late for minute in batch.minutes)
+        return BatchAudit(
+            run_id=run_id,
+            kind="micro_batch",
+            query_id=query_id,
+            batch_id=int(batch_id),
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            rows_in=batch.rows,
+            rows_out=batch.valid_rows - len(verdicts.excluded),
+            dq_pass=batch.valid_rows - len(verdicts.conflicts),
+            dq_fail=batch.rows - batch.valid_rows + len(verdicts.conflicts),
+            dq_fail_by_rule=broken,
+            duplicates=len(verdicts.duplicates),
+            conflicts=len(verdicts.conflicts),
+            late_rows=late,
+            gold_minutes=0,
+            spikes=0,
+            max_lag_ms=None,
+            watermark=None if self._watermark_us is None else from_microseconds(self._watermark_us),
+            offsets_start=Position(self._settings.topic, batch.starts).to_json(),
+            offsets_end=Position(self._settings.topic, batch.ends).to_json(),
+            bronze_snapshot_id=self._bronze.snapshot_id(),
+            silver_snapshot_id=None,
+            gold_snapshot_id=None,
+        )
+
+
+def _same_trade(batch: BatchSummary) -> Column:
+    """The MERGE's condition. A trade sent again has the time it had, so only files around the batch's times are read."""
+    target = SILVER.name
+    keys = f.expr(f"source.symbol = {target}.symbol and source.agg_id = {target}.agg_id")
+    if batch.oldest_event_us is None or batch.newest_event_us is None:
+        return keys & f.lit(False)
+    event_ts = f.col(f"{target}.event_ts")
+    return (
+        keys
+        & (event_ts >= f.lit(from_microseconds(batch.oldest_event_us)))
+        & (event_ts <= f.lit(from_microseconds(batch.newest_event_us)))
+    )
+
+
+def _coordinates(spark: SparkSession, coordinates: Sequence[Coordinates]) -> DataFrame | None:
+    if not coordinates:
+        return None
+    partitions, offsets = zip(*coordinates, strict=True)
+    return spark.createDataFrame(
+        pa.table({"kafka_partition": pa.array(partitions, pa.int32()), "kafka_offset": pa.array(offsets, pa.int64())})
+    )
+
+
+def _counts(broken: DataFrame) -> dict[str, int]:
+    return {record["rule"]: record["rows"] for record in broken.toArrow().to_pylist()}
+
+
+def _set_codegen(spark: SparkSession, *, enabled: bool) -> None:
+    spark.conf.set("spark.sql.codegen.wholeStage", str(enabled).lower())
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if enabled else "NO_CODEGEN")
+
+
+def _log(audit: BatchAudit) -> None:
+    logger.info(
+        "batch run_id=%s rows_in=%d silver=%d dq_pass=%d dq_fail=%d by_rule=%s duplicates=%d conflicts=%d late=%d "
+        "gold_minutes=%d spikes=%d lag_ms=%s seconds=%.2f",
+        audit.run_id,
+        audit.rows_in,
+        audit.rows_out,
+        audit.dq_pass,
+        audit.dq_fail,
+        dict(audit.dq_fail_by_rule),
+        audit.duplicates,
+        audit.conflicts,
+        audit.late_rows,
+        audit.gold_minutes,
+        audit.spikes,
+        audit.max_lag_ms,
+        (audit.finished_at - audit.started_at).total_seconds(),
+    )
