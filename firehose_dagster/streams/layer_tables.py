@@ -1,4 +1,4 @@
-"""The tables that a micro-batch writes with Spark: where each stands in the topic, and appends that a replay repeats not."""
+"""The tables that a micro-batch writes with Spark: where each stands in the topic, and how a commit says so."""
 
 import logging
 from collections.abc import Iterator, Mapping

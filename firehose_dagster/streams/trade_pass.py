@@ -1,4 +1,4 @@
-"""One micro-batch, in one pass: bronze, quarantine, silver, spikes, gold, audit. Order and reasons: docs/architecture.md.
+"""One micro-batch, in one pass: bronze, quarantine, silver, spikes, gold, audit. Why so: docs/architecture.md.
 
 Each step is an effect that a replay recognises as done: bronze, quarantine and silver by the offsets in their snapshot
 summaries, gold by the silver snapshot it was computed from, spikes by their ids, audit rows by their run id.
@@ -229,7 +229,7 @@ class TradePass:
 
 
 def _same_trade(batch: BatchSummary) -> Column:
-    """The MERGE's condition. A trade sent again has the time it had, so only files around the batch's times are read."""
+    """The MERGE's condition. A trade sent again has the time it had: only files around the batch's times are read."""
     target = SILVER.name
     keys = f.expr(f"source.symbol = {target}.symbol and source.agg_id = {target}.agg_id")
     if batch.oldest_event_us is None or batch.newest_event_us is None:

@@ -1,0 +1,100 @@
+"""The single-writer lease: one stream a lake. A file lock held by the JVM, for the JVM is what writes."""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class StreamAlreadyRunningError(RuntimeError):
+    """Another process writes to this lake."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseOwner:
+    """Who holds the lease, as it said when it took it."""
+
+    pid: int
+    name: str
+    since: str
+
+
+def lease_is_held(settings: Settings) -> bool:
+    """Whether a stream writes to this lake now. Cheap, needs no JVM.
+
+    Asks the operating system, not a file's content: the lock of a process that died is free.
+    """
+    path = _lock_path(settings)
+    if not path.exists():
+        return False
+    # `lockf`, for a Java file lock is a POSIX record lock and `flock` does not see it.
+    with path.open("r+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.lockf(file, fcntl.LOCK_UN)
+    return False
+
+
+def lease_owner(settings: Settings) -> LeaseOwner | None:
+    """Who took the lease last; it may be gone since."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, TypeError):
+        return LeaseOwner(**json.loads(_owner_path(settings).read_text()))
+    return None
+
+
+def refuse_if_held(settings: Settings) -> None:
+    """Raises ``StreamAlreadyRunningError`` where a stream writes to this lake, before a session is started for nothing."""
+    if lease_is_held(settings):
+        owner = lease_owner(settings)
+        holder = f"process {owner.pid} ({owner.name}, since {owner.since})" if owner else "another process"
+        raise StreamAlreadyRunningError(
+            f"the lake under {settings.home} is written by {holder}; a lake has one writer: stop that one first"
+        )
+
+
+class StreamLease:
+    """Held from `take` to `release`, or to the death of the JVM."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self._jvm: Any = spark._jvm
+        self._settings = settings
+        self._channel: Any = None
+
+    def take(self, name: str) -> None:
+        """Raises ``StreamAlreadyRunningError`` where another process was faster."""
+        path = _lock_path(self._settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._channel = self._jvm.java.io.RandomAccessFile(str(path), "rw").getChannel()
+        if self._channel.tryLock() is None:
+            self._channel.close()
+            refuse_if_held(self._settings)
+            raise StreamAlreadyRunningError(f"the lake under {self._settings.home} is written by another process")
+        owner = {"pid": os.getpid(), "name": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        _owner_path(self._settings).write_text(json.dumps(owner))
+        logger.info("lease taken pid=%d name=%s", os.getpid(), name)
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        self._channel.close()
+        logger.info("lease released pid=%d", os.getpid())
+
+
+def _lock_path(settings: Settings) -> Path:
+    return settings.state_dir / "streams.lease"
+
+
+def _owner_path(settings: Settings) -> Path:
+    return settings.state_dir / "streams.lease.json"

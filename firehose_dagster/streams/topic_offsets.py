@@ -1,0 +1,94 @@
+"""Where the topic begins and ends, and where the query must start so that nothing is read twice or missed."""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from firehose_dagster.contracts.position import Position
+from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_EARLIEST = -2
+"""Spark's word for a partition's first offset."""
+_REQUEST_TIMEOUT_SECONDS = 10.0
+
+
+class TopicUnusableError(RuntimeError):
+    """The topic is not there, or is not the one that the lake was filled from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicOffsets:
+    """First offset still there, and the offset after the last one, of each partition."""
+
+    begins: Mapping[int, int]
+    ends: Mapping[int, int]
+
+
+def read_offsets(settings: Settings) -> TopicOffsets | None:
+    """The topic's bounds now; None where there is no such topic. Raises KafkaException where no broker answers."""
+    consumer = Consumer(
+        {"bootstrap.servers": settings.bootstrap_servers, "group.id": "firehose-offsets", "enable.auto.commit": False}
+    )
+    try:
+        topic = consumer.list_topics(settings.topic, timeout=_REQUEST_TIMEOUT_SECONDS).topics[settings.topic]
+        if topic.error is not None or not topic.partitions:
+            return None
+        bounds = {
+            partition: consumer.get_watermark_offsets(
+                TopicPartition(settings.topic, partition), timeout=_REQUEST_TIMEOUT_SECONDS
+            )
+            for partition in topic.partitions
+        }
+    finally:
+        consumer.close()
+    return TopicOffsets(
+        begins={partition: low for partition, (low, _) in bounds.items()},
+        ends={partition: high for partition, (_, high) in bounds.items()},
+    )
+
+
+def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: float = 120.0) -> TopicOffsets:
+    """The topic's bounds, as soon as it is there. Raises ``TopicUnusableError`` when patience, or the stop, ends first."""
+    waited = 0.0
+    while True:
+        try:
+            offsets = read_offsets(settings)
+            reason = f"it has no topic {settings.topic} yet; the gateway makes it"
+        except KafkaException as error:
+            offsets, reason = None, str(error)
+        if offsets is not None:
+            return offsets
+        if waited == 0.0:
+            logger.info(
+                "waiting for topic=%s bootstrap=%s reason=%s", settings.topic, settings.bootstrap_servers, reason
+            )
+        if waited >= patience_seconds or stop.wait(1.0):
+            raise TopicUnusableError(f"Kafka at {settings.bootstrap_servers}: {reason}")
+        waited += 1.0
+
+
+def starting_offsets(position: Position, topic: TopicOffsets) -> str:
+    """The option `startingOffsets` of Spark's Kafka source: behind what silver holds, else from the beginning.
+
+    Raises ``TopicUnusableError`` where that offset is not in the topic (any more).
+    """
+    for partition, held in sorted(position.offsets.items()):
+        end = topic.ends.get(partition)
+        if end is None or held > end:
+            raise TopicUnusableError(
+                f"the lake holds {position.topic} partition {partition} up to offset {held}, but the topic ends at {end}: "
+                "the topic was made anew or its log was lost; use a new home, or give the topic another name"
+            )
+        if held < topic.begins[partition]:
+            raise TopicUnusableError(
+                f"the lake holds {position.topic} partition {partition} up to offset {held}, but the topic begins at "
+                f"{topic.begins[partition]}: retention removed {topic.begins[partition] - held} records before they were read"
+            )
+    starts = {str(partition): position.offsets.get(partition, _EARLIEST) for partition in sorted(topic.ends)}
+    return json.dumps({position.topic: starts})
