@@ -8,7 +8,7 @@ from decimal import Decimal
 from io import StringIO
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from rich.box import SIMPLE_HEAD

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 
 from firehose_dagster.contracts.tables import GOLD, GOLD_PROVENANCE_COLUMNS
 from firehose_dagster.lake.iceberg_schema import schema

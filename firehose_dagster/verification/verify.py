@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 
 from firehose_dagster.contracts.tables import SILVER
 from firehose_dagster.lake.snapshots import stamp
