@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import FileScanTask
 from pyiceberg.table import Table as IcebergTable

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import cast
 
 import dagster as dg
 from pydantic import Field
@@ -109,7 +110,7 @@ def post_spikes_to_webhook(context: dg.HookContext) -> None:
     Rows are written however the posting ends. Where they cannot be, the log says so, and the alerts are sent again
     under their old ids.
     """
-    selection: Selection = context.op_output_values["result"]
+    selection = cast(Selection, context.op_output_values["result"])
     if not (selection.outgoing or selection.missing):
         return
     settings: Settings = context.resources.firehose.settings()
@@ -202,7 +203,7 @@ def _record(context: dg.HookContext, settings: Settings, rows: Sequence[Delivery
         context.log.error(f"{len(rows)} outcomes were not recorded, their alerts may be sent again: {error}")
         return
     outcomes = sorted({row.outcome for row in rows})
-    counts = {outcome: sum(row.outcome == outcome for row in rows) for outcome in outcomes}
+    counts: dict[str, int] = {outcome: sum(row.outcome == outcome for row in rows) for outcome in outcomes}
     context.instance.report_runless_asset_event(
         dg.AssetMaterialization(
             ops_deliveries.key, metadata={**counts, "run_id": context.run_id, "attempts": len(rows)}

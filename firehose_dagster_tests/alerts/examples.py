@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
 from aiohttp import web
 from pydantic import HttpUrl, SecretStr
 from pyiceberg.io.pyarrow import schema_to_pyarrow
