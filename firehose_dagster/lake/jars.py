@@ -1,6 +1,5 @@
 """The jars that Spark and the embedded broker need: pinned, resolved once into one folder by Spark's own Ivy."""
 
-import json
 import logging
 import os
 import shutil
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pyspark
 from filelock import FileLock
 
@@ -27,13 +27,21 @@ COORDINATES: Mapping[str, tuple[str, ...]] = {
         "org.xerial:sqlite-jdbc:3.54.1.0",
     ),
     S3_GROUP: ("org.apache.iceberg:iceberg-aws-bundle:1.12.0",),
-    KAFKA_GROUP: ("org.apache.kafka:kafka_2.13:4.2.2",),
+    # Kafka's own log binding is not among its dependencies; without one it says nothing.
+    KAFKA_GROUP: ("org.apache.kafka:kafka_2.13:4.2.2", "org.slf4j:slf4j-simple:1.7.36"),
 }
 """Maven coordinates by folder. The folders are apart because the broker's libraries are newer than Spark's."""
 
 MANIFEST_NAME: Final = "manifest.json"
 _RESOLVE_TIMEOUT_SECONDS: Final = 900
 _SHOWN_ERROR_LINES: Final = 12
+
+
+class _Resolved(msgspec.Struct, frozen=True):
+    """A group in the manifest: what was asked for, and the files that came."""
+
+    coordinates: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 class JarsMissingError(RuntimeError):
@@ -47,30 +55,25 @@ class JarsUnresolvedError(RuntimeError):
 def resolve_jars(jars_dir: Path, on_progress: Callable[[str], None] = print) -> None:
     """Make `jars_dir` hold the jars of `COORDINATES`, a folder a group; returns at once where it does already.
 
-    The manifest is written last, so an interrupted call leaves nothing that looks complete, and calls of several
-    processes wait for each other. Needs Java. Raises `JarsUnresolvedError`.
+    A group enters the manifest after its files, so an interrupted call leaves nothing that looks complete; calls of
+    several processes wait for each other. Needs Java. Raises `JarsUnresolvedError`.
     """
-    if _manifest_problem(jars_dir, tuple(COORDINATES)) is None:
+    if not _stale_groups(jars_dir):
         return
     jars_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(jars_dir / ".lock"):
-        if _manifest_problem(jars_dir, tuple(COORDINATES)) is None:
-            return
-        (jars_dir / MANIFEST_NAME).unlink(missing_ok=True)
+        stale = _stale_groups(jars_dir)
         ivy_dir = jars_dir / ".ivy"
-        files: dict[str, list[str]] = {}
-        for number, (group, coordinates) in enumerate(COORDINATES.items(), start=1):
-            on_progress(f"jars {number}/{len(COORDINATES)}: resolving {', '.join(coordinates)}")
+        for number, group in enumerate(stale, start=1):
+            on_progress(f"jars {number}/{len(stale)}: resolving {', '.join(COORDINATES[group])}")
             started = time.monotonic()
-            files[group] = _resolve_group(coordinates, ivy_dir, jars_dir / group)
-            megabytes = sum((jars_dir / group / name).stat().st_size for name in files[group]) / 1e6
-            elapsed = time.monotonic() - started
-            on_progress(
-                f"jars {number}/{len(COORDINATES)}: {len(files[group])} files, {megabytes:.0f} MB, {elapsed:.0f} s"
-            )
+            names = _resolve_group(group, ivy_dir, jars_dir / group)
+            megabytes = sum((jars_dir / group / name).stat().st_size for name in names) / 1e6
+            elapsed_seconds = time.monotonic() - started
+            on_progress(f"jars {number}/{len(stale)}: {len(names)} files, {megabytes:.0f} MB, {elapsed_seconds:.0f} s")
+            _enter_in_manifest(jars_dir, group, names)
+            _LOGGER.info("jars resolved dir=%s files=%d", jars_dir / group, len(names))
         shutil.rmtree(ivy_dir, ignore_errors=True)
-        _write_manifest(jars_dir, files)
-    _LOGGER.info("jars resolved dir=%s files=%d", jars_dir, sum(map(len, files.values())))
 
 
 def spark_jars(jars_dir: Path, *, s3: bool = False) -> tuple[Path, ...]:
@@ -92,32 +95,50 @@ def pyspark_home() -> Path:
 
 
 def _jars(jars_dir: Path, groups: tuple[str, ...]) -> tuple[Path, ...]:
-    problem = _manifest_problem(jars_dir, groups)
-    if problem is not None:
-        raise JarsMissingError(f"{problem}; run `make setup` (or `firehose setup`)")
-    files = json.loads((jars_dir / MANIFEST_NAME).read_text())["files"]
-    return tuple(sorted(jars_dir / group / name for group in groups for name in files[group]))
-
-
-def _manifest_problem(jars_dir: Path, groups: tuple[str, ...]) -> str | None:
-    """None where the manifest names the coordinates in force and every file of `groups` is there."""
-    try:
-        manifest = json.loads((jars_dir / MANIFEST_NAME).read_text())
-    except FileNotFoundError:
-        return f"no jars in {jars_dir}"
-    except ValueError:
-        return f"the manifest in {jars_dir} is damaged"
+    manifest = _read_manifest(jars_dir)
     for group in groups:
-        if tuple(manifest["coordinates"].get(group, ())) != COORDINATES[group]:
-            return f"the jars in {jars_dir} are of another version ({group})"
-        for name in manifest["files"][group]:
-            if not (jars_dir / group / name).is_file():
-                return f"{jars_dir / group / name} is missing"
+        problem = _group_problem(jars_dir, manifest, group)
+        if problem is not None:
+            raise JarsMissingError(f"{problem}; run `make setup` (or `firehose setup`)")
+    return tuple(sorted(jars_dir / group / name for group in groups for name in manifest[group].files))
+
+
+def _stale_groups(jars_dir: Path) -> tuple[str, ...]:
+    manifest = _read_manifest(jars_dir)
+    return tuple(group for group in COORDINATES if _group_problem(jars_dir, manifest, group) is not None)
+
+
+def _group_problem(jars_dir: Path, manifest: Mapping[str, _Resolved], group: str) -> str | None:
+    """None where the manifest names the coordinates in force and every file of `group` is there."""
+    entry = manifest.get(group)
+    if entry is None:
+        return f"no jars of group {group} in {jars_dir}"
+    if entry.coordinates != COORDINATES[group]:
+        return f"the jars of group {group} in {jars_dir} are of another version"
+    for name in entry.files:
+        if not (jars_dir / group / name).is_file():
+            return f"{jars_dir / group / name} is missing"
     return None
 
 
-def _resolve_group(coordinates: tuple[str, ...], ivy_dir: Path, target: Path) -> list[str]:
-    """Let Spark's Ivy fetch `coordinates`, and move what it retrieved to `target`. Returns the file names."""
+def _read_manifest(jars_dir: Path) -> dict[str, _Resolved]:
+    """Groups resolved so far; a manifest that is absent or damaged says nothing."""
+    try:
+        return msgspec.json.decode((jars_dir / MANIFEST_NAME).read_bytes(), type=dict[str, _Resolved])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def _enter_in_manifest(jars_dir: Path, group: str, names: tuple[str, ...]) -> None:
+    manifest = {**_read_manifest(jars_dir), group: _Resolved(coordinates=COORDINATES[group], files=names)}
+    partial = jars_dir / f"{MANIFEST_NAME}.partial"
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+    partial.replace(jars_dir / MANIFEST_NAME)
+
+
+def _resolve_group(group: str, ivy_dir: Path, target: Path) -> tuple[str, ...]:
+    """Let Spark's Ivy fetch the group, and move what it retrieved to `target`. Returns the file names."""
+    coordinates = COORDINATES[group]
     retrieved = ivy_dir / "jars"
     shutil.rmtree(retrieved, ignore_errors=True)
     home = pyspark_home()
@@ -146,13 +167,17 @@ def _resolve_group(coordinates: tuple[str, ...], ivy_dir: Path, target: Path) ->
             "Behind a mirror, name it in DEFAULT_ARTIFACT_REPOSITORY or in Spark's `spark.jars.ivySettings`. "
             "It printed last:\n  " + "\n  ".join(lines)
         )
+    if group != KAFKA_GROUP:
+        names = _without_what_pyspark_has(retrieved, names)
     shutil.rmtree(target, ignore_errors=True)
     retrieved.rename(target)
-    return names
+    return tuple(names)
 
 
-def _write_manifest(jars_dir: Path, files: Mapping[str, list[str]]) -> None:
-    text = json.dumps({"coordinates": COORDINATES, "files": files}, indent=1)
-    partial = jars_dir / f"{MANIFEST_NAME}.partial"
-    partial.write_text(text)
-    partial.replace(jars_dir / MANIFEST_NAME)
+def _without_what_pyspark_has(retrieved: Path, names: list[str]) -> list[str]:
+    """Delete the jars that are on Spark's class path anyway. Ivy's names are `<group>_<artifact>-<version>.jar`."""
+    shipped = tuple(f"_{path.name}" for path in (pyspark_home() / "jars").glob("*.jar"))
+    for name in names:
+        if name.endswith(shipped):
+            (retrieved / name).unlink()
+    return [name for name in names if not name.endswith(shipped)]

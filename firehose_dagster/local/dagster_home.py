@@ -1,0 +1,59 @@
+"""The Dagster instance of an installation: `dagster.yaml` and `workspace.yaml` under DAGSTER_HOME."""
+
+import json
+
+from firehose_dagster.settings import Settings
+
+LOCATION_NAME = "firehose"
+
+INSTANCE_YAML = """\
+# Written at each start by `firehose demo`; SQLite storage and local compute logs are Dagster's defaults.
+telemetry:
+  enabled: false
+
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    max_concurrent_runs: 10
+    # A spike webhook is a run: it must not wait the default 5 s.
+    dequeue_interval_seconds: 1
+
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  poll_interval_seconds: 20
+
+sensors:
+  use_threads: true
+  num_workers: 4
+schedules:
+  use_threads: true
+  num_workers: 2
+
+# Several sensors tick every 5 s: without these the event log grows without end.
+retention:
+  sensor:
+    purge_after_days:
+      skipped: 1
+      success: 7
+      failure: 7
+  schedule:
+    purge_after_days:
+      skipped: 1
+      success: 30
+      failure: 30
+"""
+
+
+def workspace_yaml(settings: Settings) -> str:
+    """The workspace that names the installation's code server."""
+    server = {"host": "127.0.0.1", "port": settings.code_server_port, "location_name": LOCATION_NAME}
+    return f"load_from:\n  - grpc_server: {json.dumps(server)}\n"
+
+
+def write_dagster_home(settings: Settings) -> None:
+    """Write both files, replacing what an earlier start wrote."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    (settings.dagster_home / "dagster.yaml").write_text(INSTANCE_YAML)
+    (settings.dagster_home / "workspace.yaml").write_text(workspace_yaml(settings))

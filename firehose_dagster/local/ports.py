@@ -1,0 +1,50 @@
+"""Ports of this machine: whether they are free, and whether something answers on them."""
+
+import socket
+from collections.abc import Mapping
+
+_CONNECT_TIMEOUT_SECONDS = 1.0
+
+
+class PortTakenError(RuntimeError):
+    """Another process listens on a port this installation needs."""
+
+
+def require_free(ports: Mapping[str, tuple[str, int]]) -> None:
+    """Check that each port can be listened on; `ports` maps the setting's name to address and port.
+
+    Raises `PortTakenError` with a line for each taken port, naming the variable that changes it, and for two settings
+    with one port.
+    """
+    problems = []
+    owners: dict[int, str] = {}
+    for setting, (host, port) in ports.items():
+        variable = f"FIREHOSE_{setting.upper()}"
+        if port in owners:
+            problems.append(f"{variable} and {owners[port]} are both {port}: set one of them to another port")
+        elif not is_free(host, port):
+            problems.append(f"port {port} on {host} is in use by another process: stop it, or set {variable}")
+        owners.setdefault(port, variable)
+    if problems:
+        raise PortTakenError("\n".join(problems))
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a listener could be opened on `host:port` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port in TIME_WAIT of a stopped listener is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_answered(host: str, port: int) -> bool:
+    """Whether something accepts connections on `host:port`."""
+    try:
+        with socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT_SECONDS):
+            return True
+    except OSError:
+        return False
