@@ -99,7 +99,7 @@ def _running(options: ExchangeOptions) -> Iterator[RunningExchange]:
         yield exchange_running
     finally:
         for client in exchange_running.clients:
-            client.shutdown()
+            client.shutdown()  # type: ignore[no-untyped-call]  # the library has no types here
         stop()
 
 

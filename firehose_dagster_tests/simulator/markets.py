@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from firehose_dagster.simulator.source import Event
+from firehose_dagster.simulator.trade import Trade
+
 BASE_MS = 1_700_000_000_000
 
 
@@ -15,3 +18,9 @@ def write_archive(folder: Path, count: int, *, gap_ms: int = 10, symbol: str = "
     lines = [archive_line(first_id + place, (BASE_MS + place * gap_ms) * 1_000) for place in range(count)]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def trade_of(event: Event) -> Trade:
+    """The event's trade, which it must have."""
+    assert event.trade is not None
+    return event.trade

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,9 @@ def wait_until_finished(exchange: RunningExchange) -> None:
     pytest.fail("the source did not finish")
 
 
-def test_at_speed_0_a_client_gets_all_even_if_it_reads_slowly_and_the_end_is_told(start_exchange: Start, tmp_path):
+def test_at_speed_0_a_client_gets_all_even_if_it_reads_slowly_and_the_end_is_told(
+    start_exchange: Start, tmp_path: Path
+) -> None:
     exchange = start_exchange(ExchangeOptions(archives=(write_archive(tmp_path, 30_000),), speed=0, port=0))
     assert exchange.status()["finished"] is False
     client = exchange.connect("/ws/btcusdt@aggTrade")
@@ -31,7 +34,9 @@ def test_at_speed_0_a_client_gets_all_even_if_it_reads_slowly_and_the_end_is_tol
     assert (status["frames_sent"], status["clients"]) == (30_000, 1)
 
 
-def test_at_speed_0_a_reconnecting_client_goes_on_after_what_was_handed_to_the_socket(start_exchange: Start, tmp_path):
+def test_at_speed_0_a_reconnecting_client_goes_on_after_what_was_handed_to_the_socket(
+    start_exchange: Start, tmp_path: Path
+) -> None:
     exchange = start_exchange(ExchangeOptions(archives=(write_archive(tmp_path, 60_000),), speed=0, port=0))
     receive_json(exchange.connect("/ws/btcusdt@aggTrade"), 1)
     assert exchange.post("/admin/disconnect").body == {"disconnected": 1}
@@ -44,7 +49,7 @@ def test_at_speed_0_a_reconnecting_client_goes_on_after_what_was_handed_to_the_s
     assert [trade["a"] for trade in healed] == list(range(100, 1_100))
 
 
-def test_two_clients_get_the_same_each_in_its_own_form(start_exchange: Start, tmp_path):
+def test_two_clients_get_the_same_each_in_its_own_form(start_exchange: Start, tmp_path: Path) -> None:
     exchange = start_exchange(ExchangeOptions(archives=(write_archive(tmp_path, 100, gap_ms=20),), speed=1, port=0))
     raw = exchange.connect("/ws/btcusdt@aggTrade")
     combined = exchange.connect("/stream?streams=btcusdt@aggTrade&timeUnit=MICROSECOND")
@@ -58,7 +63,7 @@ def test_two_clients_get_the_same_each_in_its_own_form(start_exchange: Start, tm
         }
 
 
-def test_synthetic_history_is_followed_by_live_trades_that_rest_has_too(start_exchange: Start):
+def test_synthetic_history_is_followed_by_live_trades_that_rest_has_too(start_exchange: Start) -> None:
     exchange = start_exchange(
         ExchangeOptions(synthetic=True, symbols=("BTCUSDT", "DOGEUSDT"), rate=100, history_minutes=2, port=0)
     )
@@ -80,7 +85,7 @@ def test_synthetic_history_is_followed_by_live_trades_that_rest_has_too(start_ex
         assert {key: frame[key] for key in "apqflTmM"} == trade
 
 
-def test_a_reconnecting_client_misses_synthetic_trades_that_rest_has(start_exchange: Start):
+def test_a_reconnecting_client_misses_synthetic_trades_that_rest_has(start_exchange: Start) -> None:
     exchange = start_exchange(
         ExchangeOptions(synthetic=True, symbols=("BTCUSDT",), rate=500, history_minutes=1, port=0)
     )
@@ -96,7 +101,7 @@ def test_a_reconnecting_client_misses_synthetic_trades_that_rest_has(start_excha
     assert [trade["a"] for trade in page] == [frame["a"], frame["a"] + 1, frame["a"] + 2]
 
 
-def test_a_synthetic_market_with_a_duration_finishes(start_exchange: Start):
+def test_a_synthetic_market_with_a_duration_finishes(start_exchange: Start) -> None:
     exchange = start_exchange(
         ExchangeOptions(synthetic=True, symbols=("BTCUSDT",), rate=50, history_minutes=1, duration_seconds=0.5, port=0)
     )
@@ -104,7 +109,7 @@ def test_a_synthetic_market_with_a_duration_finishes(start_exchange: Start):
     wait_until_finished(exchange)
 
 
-def test_an_injected_text_reaches_subscribed_clients_as_it_is(start_exchange: Start, tmp_path):
+def test_an_injected_text_reaches_subscribed_clients_as_it_is(start_exchange: Start, tmp_path: Path) -> None:
     exchange = start_exchange(ExchangeOptions(archives=(write_archive(tmp_path, 1),), speed=0, port=0))
     client = exchange.connect("/ws/btcusdt@aggTrade")
     exchange.connect("/ws")
@@ -113,7 +118,7 @@ def test_an_injected_text_reaches_subscribed_clients_as_it_is(start_exchange: St
     assert client.recv() == '{"broken":'
 
 
-def test_skipped_trades_are_missing_from_the_stream_and_present_in_rest(start_exchange: Start, tmp_path):
+def test_skipped_trades_are_missing_from_the_stream_and_present_in_rest(start_exchange: Start, tmp_path: Path) -> None:
     exchange = start_exchange(ExchangeOptions(archives=(write_archive(tmp_path, 10),), speed=0, port=0))
     exchange.post("/admin/skip?symbol=BTCUSDT&count=3")
     client = exchange.connect("/ws/btcusdt@aggTrade")
@@ -123,7 +128,7 @@ def test_skipped_trades_are_missing_from_the_stream_and_present_in_rest(start_ex
     assert exchange.post("/admin/skip?symbol=BTCUSDT&count=-3").status == 400
 
 
-def test_a_muted_exchange_still_answers_and_speaks_again_when_unmuted(start_exchange: Start):
+def test_a_muted_exchange_still_answers_and_speaks_again_when_unmuted(start_exchange: Start) -> None:
     exchange = start_exchange(
         ExchangeOptions(synthetic=True, symbols=("BTCUSDT",), rate=500, history_minutes=0, port=0)
     )

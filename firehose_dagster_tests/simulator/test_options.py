@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,12 @@ FILE = (Path("file"),)
         ({"synthetic": True, "history_minutes": -1}, "history_minutes"),
     ],
 )
-def test_contradicting_options_are_refused_by_name(wrong, told):
+def test_contradicting_options_are_refused_by_name(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(ExchangeOptionsError, match=told):
         ExchangeOptions(**wrong)
 
 
-def test_the_kind_is_told_by_what_is_given():
+def test_the_kind_is_told_by_what_is_given() -> None:
     assert ExchangeOptions(recordings=FILE).kind == "recording"
     assert ExchangeOptions(archives=FILE).kind == "archive"
     assert ExchangeOptions(synthetic=True).kind == "synthetic"

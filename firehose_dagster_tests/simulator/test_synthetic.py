@@ -35,7 +35,7 @@ def played(source: SyntheticSource, symbol: str, from_us: int, until_us: int) ->
     return [event.trade for event in tape.take(until_us) if event.trade]
 
 
-def test_a_restarted_exchange_has_the_same_trades(make: Make):
+def test_a_restarted_exchange_has_the_same_trades(make: Make) -> None:
     before = played(make(), "BTCUSDT", NOW_US, NOW_US + 60_000_000)
     after = played(make(history_minutes=1), "BTCUSDT", NOW_US + 20_000_000, NOW_US + 60_000_000)
     assert after
@@ -43,7 +43,7 @@ def test_a_restarted_exchange_has_the_same_trades(make: Make):
     assert played(make(seed=2), "BTCUSDT", NOW_US, NOW_US + 60_000_000) != before
 
 
-def test_thirty_five_minutes_of_history_come_first_and_ids_have_no_hole(make: Make):
+def test_thirty_five_minutes_of_history_come_first_and_ids_have_no_hole(make: Make) -> None:
     source = make()
     trades = played(source, "ETHUSDT", NOW_US, NOW_US + 120_000_000)
     assert 0 <= trades[0].time_us - (NOW_US - 35 * 60_000_000) < 10_000_000
@@ -54,7 +54,7 @@ def test_thirty_five_minutes_of_history_come_first_and_ids_have_no_hole(make: Ma
     assert source.due_ids("ETHUSDT", NOW_US + 120_000_000) == (trades[0].agg_id, trades[-1].agg_id)
 
 
-def test_a_look_up_by_id_or_time_gives_what_was_played(make: Make):
+def test_a_look_up_by_id_or_time_gives_what_was_played(make: Make) -> None:
     source = make()
     end_us = NOW_US + 60_000_000
     trades = played(source, "SOLUSDT", NOW_US, end_us)
@@ -68,24 +68,24 @@ def test_a_look_up_by_id_or_time_gives_what_was_played(make: Make):
     assert other.latest_trades("SOLUSDT", 1 << 62, 10, end_us) == trades[-10:]
 
 
-def test_the_future_cannot_be_looked_up(make: Make):
+def test_the_future_cannot_be_looked_up(make: Make) -> None:
     last = make().latest_trades("BTCUSDT", 1 << 62, 1, NOW_US)[0]
     assert last.time_us <= NOW_US
     assert make().trades_from("BTCUSDT", last.agg_id + 1, 10, NOW_US) == []
 
 
-def test_the_oldest_trades_can_be_looked_up(make: Make):
+def test_the_oldest_trades_can_be_looked_up(make: Make) -> None:
     assert [trade.agg_id for trade in make().trades_from("BTCUSDT", 0, 3, NOW_US)] == [1, 2, 3]
 
 
-def test_a_large_share_of_trades_falls_into_a_common_millisecond(make: Make):
+def test_a_large_share_of_trades_falls_into_a_common_millisecond(make: Make) -> None:
     trades = played(make(), "BTCUSDT", NOW_US, NOW_US)
     by_millisecond = Counter(trade.time_us // 1_000 for trade in trades)
     shared = sum(count for count in by_millisecond.values() if count > 1)
     assert 0.3 < shared / len(trades) < 0.8
 
 
-def test_each_minute_has_one_spike_and_strong_ones_stand_out(make: Make):
+def test_each_minute_has_one_spike_and_strong_ones_stand_out(make: Make) -> None:
     source = make()
     last = minute_at(NOW_US) - 1
     strong = 0
@@ -112,7 +112,7 @@ def volume_and_move(source: SyntheticSource, symbol: str, minute: int) -> tuple[
 
 
 @pytest.mark.parametrize("rate", [5, 1_000])
-def test_many_symbols_share_the_rate(make: Make, rate):
+def test_many_symbols_share_the_rate(make: Make, rate: float) -> None:
     symbols = tuple(f"COIN{number}USDT" for number in range(100))
     source = make(symbols, rate=rate, history_minutes=0)
     minute = minute_at(NOW_US)
@@ -120,7 +120,7 @@ def test_many_symbols_share_the_rate(make: Make, rate):
     assert 0.8 < trades / (rate * 180) < 1.2
 
 
-def test_a_market_that_closes_has_no_trade_after_it():
+def test_a_market_that_closes_has_no_trade_after_it() -> None:
     source = SyntheticSource(1, ("BTCUSDT",), 50, 1, closes_at_us=NOW_US + 10_000_000)
     tape = source.open("btcusdt@aggTrade", NOW_US)
     assert tape is not None

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import websocket
@@ -23,34 +24,34 @@ FRAME_100 = {
 
 
 @pytest.fixture
-def options(tmp_path):
+def options(tmp_path: Path) -> ExchangeOptions:
     return ExchangeOptions(archives=(write_archive(tmp_path, 50),), speed=0, port=0)
 
 
-def test_a_raw_stream_sends_bare_frames_in_milliseconds(start_exchange: Start, options):
+def test_a_raw_stream_sends_bare_frames_in_milliseconds(start_exchange: Start, options: ExchangeOptions) -> None:
     client = start_exchange(options).connect("/ws/btcusdt@aggTrade")
     assert receive_json(client, 1) == [FRAME_100]
 
 
-def test_a_combined_stream_wraps_its_frames(start_exchange: Start, options):
+def test_a_combined_stream_wraps_its_frames(start_exchange: Start, options: ExchangeOptions) -> None:
     client = start_exchange(options).connect("/stream?streams=btcusdt@aggTrade/ethusdt@aggTrade")
     assert receive_json(client, 1) == [{"stream": "btcusdt@aggTrade", "data": FRAME_100}]
 
 
 @pytest.mark.parametrize("unit", ["MICROSECOND", "microsecond"])
-def test_microseconds_are_sent_to_who_asks_for_them(start_exchange: Start, options, unit):
+def test_microseconds_are_sent_to_who_asks_for_them(start_exchange: Start, options: ExchangeOptions, unit: str) -> None:
     client = start_exchange(options).connect(f"/ws/btcusdt@aggTrade?timeUnit={unit}")
     second = receive_json(client, 2)[1]
     assert (second["E"], second["T"]) == ((BASE_MS + 10) * 1_000, (BASE_MS + 10) * 1_000)
 
 
-def test_an_unknown_time_unit_is_refused(start_exchange: Start, options):
+def test_an_unknown_time_unit_is_refused(start_exchange: Start, options: ExchangeOptions) -> None:
     exchange = start_exchange(options)
     with pytest.raises(websocket.WebSocketBadStatusException, match="400"):
         exchange.connect("/ws/btcusdt@aggTrade?timeUnit=NANOSECOND")
 
 
-def test_subscriptions_are_made_listed_and_ended_by_request(start_exchange: Start, options):
+def test_subscriptions_are_made_listed_and_ended_by_request(start_exchange: Start, options: ExchangeOptions) -> None:
     client = start_exchange(options).connect("/stream")
     client.send('{"method":"SUBSCRIBE","params":["ethusdt@aggTrade","btcusdt@depth"],"id":7}')
     assert receive_json(client, 1) == [{"result": None, "id": 7}]
@@ -62,7 +63,7 @@ def test_subscriptions_are_made_listed_and_ended_by_request(start_exchange: Star
     assert receive_json(client, 1) == [{"result": ["btcusdt@depth"], "id": 9}]
 
 
-def test_trades_follow_a_subscription_and_nothing_comes_before(start_exchange: Start, options):
+def test_trades_follow_a_subscription_and_nothing_comes_before(start_exchange: Start, options: ExchangeOptions) -> None:
     client = start_exchange(options).connect("/ws")
     client.send('{"method":"SUBSCRIBE","params":["btcusdt@aggTrade"],"id":1}')
     frames = receive_json(client, 51)
@@ -85,7 +86,9 @@ def test_trades_follow_a_subscription_and_nothing_comes_before(start_exchange: S
         ('{"method":"SET_PROPERTY","params":["combined",1],"id":1}', 1),
     ],
 )
-def test_a_wrong_request_is_answered_with_the_exchanges_code(start_exchange: Start, options, request_text, code):
+def test_a_wrong_request_is_answered_with_the_exchanges_code(
+    start_exchange: Start, options: ExchangeOptions, request_text: str, code: int
+) -> None:
     client = start_exchange(options).connect("/ws")
     client.send(request_text)
     (answer,) = receive_json(client, 1)
@@ -93,7 +96,7 @@ def test_a_wrong_request_is_answered_with_the_exchanges_code(start_exchange: Sta
     assert answer["error"]["msg"]
 
 
-def test_more_than_1024_streams_are_refused_on_one_connection(start_exchange: Start, options):
+def test_more_than_1024_streams_are_refused_on_one_connection(start_exchange: Start, options: ExchangeOptions) -> None:
     client = start_exchange(options).connect("/ws")
     streams = [f"x{number}usdt@aggTrade" for number in range(1_025)]
     client.send(json.dumps({"method": "SUBSCRIBE", "params": streams, "id": 1}))
@@ -102,7 +105,9 @@ def test_more_than_1024_streams_are_refused_on_one_connection(start_exchange: St
     assert receive_json(client, 1) == [{"result": None, "id": 2}]
 
 
-def test_a_client_that_sends_too_many_messages_is_closed_with_1008(start_exchange: Start, options):
+def test_a_client_that_sends_too_many_messages_is_closed_with_1008(
+    start_exchange: Start, options: ExchangeOptions
+) -> None:
     client = start_exchange(options).connect("/ws")
     for number in range(20):
         client.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
@@ -112,7 +117,7 @@ def test_a_client_that_sends_too_many_messages_is_closed_with_1008(start_exchang
     assert data == (1008).to_bytes(2, "big") + b"Too many requests"
 
 
-def test_pings_carry_a_payload_and_a_client_that_answers_stays(start_exchange: Start, tmp_path):
+def test_pings_carry_a_payload_and_a_client_that_answers_stays(start_exchange: Start, tmp_path: Path) -> None:
     options = ExchangeOptions(
         archives=(write_archive(tmp_path, 1),), speed=0, port=0, ping_interval_seconds=0.3, pong_timeout_seconds=0.5
     )
@@ -125,13 +130,13 @@ def test_pings_carry_a_payload_and_a_client_that_answers_stays(start_exchange: S
     assert all(payload.isdigit() for payload in payloads)
 
 
-def test_a_client_that_answers_with_another_payload_is_dropped(start_exchange: Start, tmp_path):
+def test_a_client_that_answers_with_another_payload_is_dropped(start_exchange: Start, tmp_path: Path) -> None:
     options = ExchangeOptions(
         archives=(write_archive(tmp_path, 1),), speed=0, port=0, ping_interval_seconds=0.3, pong_timeout_seconds=0.5
     )
     client = start_exchange(options).connect("/ws/ethusdt@aggTrade")
     while True:
-        frame = client.recv_frame()
+        frame = client.recv_frame()  # type: ignore[no-untyped-call]  # the library has no types here
         if frame.opcode == websocket.ABNF.OPCODE_CLOSE:
             break
         client.pong(b"unsolicited")
