@@ -33,13 +33,13 @@ def run_streams(
     owner: str = "firehose streams",
     on_watch: Callable[[], None] | None = None,
 ) -> StreamProgress:
-    """Take the topic through all tables until `stop` is set, or, with `until_caught_up`, to the topic's end as it is now.
+    """Take the topic through all tables until `stop` is set; with `until_caught_up`, to the topic's end as it is now.
 
     Always ends between two batches. `on_batch` is called after each batch, from the query's thread; `on_watch` a few
     times a second, from the caller's, and may raise to stop. A `session` that is given is left running.
 
-    Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the topic
-    does not fit what the lake holds, ``StreamFailedError`` where a batch failed.
+    Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the
+    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed.
     """
     refuse_if_held(settings)
     catalog = open_catalog(settings)

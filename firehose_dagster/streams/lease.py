@@ -56,7 +56,7 @@ def lease_owner(settings: Settings) -> LeaseOwner | None:
 
 
 def refuse_if_held(settings: Settings) -> None:
-    """Raises ``StreamAlreadyRunningError`` where a stream writes to this lake, before a session is started for nothing."""
+    """Raises ``StreamAlreadyRunningError`` where a stream writes to this lake: no session is started for nothing."""
     if lease_is_held(settings):
         owner = lease_owner(settings)
         holder = f"process {owner.pid} ({owner.name}, since {owner.since})" if owner else "another process"

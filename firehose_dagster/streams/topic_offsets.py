@@ -54,7 +54,7 @@ def read_offsets(settings: Settings) -> TopicOffsets | None:
 
 
 def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: float = 120.0) -> TopicOffsets:
-    """The topic's bounds, as soon as it is there. Raises ``TopicUnusableError`` when patience, or the stop, ends first."""
+    """The topic's bounds, once it is there. Raises ``TopicUnusableError`` when patience, or the stop, ends first."""
     waited = 0.0
     while True:
         try:
@@ -82,13 +82,13 @@ def starting_offsets(position: Position, topic: TopicOffsets) -> str:
         end = topic.ends.get(partition)
         if end is None or held > end:
             raise TopicUnusableError(
-                f"the lake holds {position.topic} partition {partition} up to offset {held}, but the topic ends at {end}: "
-                "the topic was made anew or its log was lost; use a new home, or give the topic another name"
+                f"the lake holds {position.topic} partition {partition} up to offset {held}, "
+                f"but the topic ends at {end}: the topic was made anew or its log was lost; use a new home, or give the topic another name"
             )
         if held < topic.begins[partition]:
             raise TopicUnusableError(
                 f"the lake holds {position.topic} partition {partition} up to offset {held}, but the topic begins at "
-                f"{topic.begins[partition]}: retention removed {topic.begins[partition] - held} records before they were read"
+                f"{topic.begins[partition]}: retention removed {topic.begins[partition] - held} records unread"
             )
     starts = {str(partition): position.offsets.get(partition, _EARLIEST) for partition in sorted(topic.ends)}
     return json.dumps({position.topic: starts})
