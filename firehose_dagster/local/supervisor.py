@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import msgspec
-from supervisor.xmlrpc import SupervisorTransport
 
 from firehose_dagster.local.programs import Program
+from firehose_dagster.local.unix_socket_rpc import UnixSocketTransport
 from firehose_dagster.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -142,19 +142,16 @@ class Supervisor:
 
     def states(self) -> dict[str, ProgramState]:
         """Every program by name."""
-        try:
-            answer = self._interface().getAllProcessInfo()
-        except (OSError, HTTPException, xmlrpc.client.ProtocolError) as error:
-            raise SupervisorUnreachableError(f"supervisord (pid {self.pid}) does not answer: {error}") from error
+        answer = self._call(lambda interface: interface.getAllProcessInfo())
         return {state.name: state for state in msgspec.convert(answer, list[ProgramState])}
 
     def start_program(self, name: str) -> None:
         """Start it and return at once. One that runs already is left as it is."""
-        self._call(lambda: self._interface().startProcess(name, False), fault_is_fine="ALREADY_STARTED")
+        self._call(lambda interface: interface.startProcess(name, False), fault_is_fine="ALREADY_STARTED")
 
     def stop_program(self, name: str) -> None:
         """Stop it and wait until it is gone. One that does not run is left as it is."""
-        self._call(lambda: self._interface().stopProcess(name, True), fault_is_fine="NOT_RUNNING")
+        self._call(lambda interface: interface.stopProcess(name, True), fault_is_fine="NOT_RUNNING")
 
     def stop(self) -> None:
         """Stop every program, the last of the list first, then supervisord itself; returns when all are gone."""
@@ -168,17 +165,14 @@ class Supervisor:
             self._process.wait()
         self._socket.unlink(missing_ok=True)
 
-    def _interface(self) -> _SupervisorInterface:
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=cast(xmlrpc.client.Transport, transport))
-        return cast(_SupervisorInterface, server.supervisor)
-
-    def _call(self, method: Callable[[], bool], fault_is_fine: str) -> None:
+    def _call(self, method: Callable[[_SupervisorInterface], object], fault_is_fine: str | None = None) -> object:
         try:
-            method()
+            with xmlrpc.client.ServerProxy("http://localhost", transport=UnixSocketTransport(self._socket)) as server:
+                return method(cast(_SupervisorInterface, server.supervisor))
         except xmlrpc.client.Fault as fault:
-            if fault_is_fine not in fault.faultString:
+            if fault_is_fine is None or fault_is_fine not in fault.faultString:
                 raise
+            return None
         except (OSError, HTTPException, xmlrpc.client.ProtocolError) as error:
             raise SupervisorUnreachableError(f"supervisord (pid {self.pid}) does not answer: {error}") from error
 
