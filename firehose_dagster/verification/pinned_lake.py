@@ -1,6 +1,6 @@
 """One consistent state of the lake, held still while the stream goes on writing.
 
-Within a batch the stream commits bronze, quarantine, silver, gold, spikes, in this order. So silver's snapshot is taken
+Within a batch the stream commits bronze, quarantine, silver, spikes, gold, in this order. So silver's snapshot is taken
 first and says by its stamp up to which offsets it holds the topic (the position); bronze and quarantine, read after it,
 are at or ahead of that and are cut there. Gold is compared with the silver snapshot that its own stamp names.
 """

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 EMPTY = "the lake holds no trade yet"
 
 
-def verify(settings: Settings, *, spikes_wait_seconds: float = 10.0) -> VerificationReport:
+def verify(settings: Settings) -> VerificationReport:
     """Pin one consistent state of the lake and judge it. It may be run while the stream writes.
 
     A check that cannot be made (a value overflows, a file cannot be read) is a breach that says why. Raises what
@@ -49,7 +49,7 @@ def verify(settings: Settings, *, spikes_wait_seconds: float = 10.0) -> Verifica
             "rest_is_duplicates": lambda: rest_is_duplicates(lake),
             "quarantine_is_explained": lambda: quarantine_is_explained(lake),
             "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
-            "spikes_have_their_events": lambda: spikes_have_their_events(lake, spikes_wait_seconds),
+            "spikes_have_their_events": lambda: spikes_have_their_events(lake),
             "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
         }
         checks = tuple(_judged(name, judge) for name, judge in judges.items())

@@ -29,7 +29,7 @@ def _settings(home: Path) -> Settings:
 
 def _verified(home: Path, lake: SmallLake) -> VerificationReport:
     write(_settings(home), lake)
-    return verify(_settings(home), spikes_wait_seconds=0)
+    return verify(_settings(home))
 
 
 def _failed(report: VerificationReport) -> set[str]:
@@ -249,7 +249,7 @@ def test_every_stale_gold_column_is_found_and_named(tmp_path: Path) -> None:
         step = UNIT / 10**8 if column == "quote_volume" else UNIT if isinstance(value, Decimal) else 1
         spoiled[index][column] = not value if isinstance(value, bool) else value + step
     write_gold(settings, spoiled, silver.snapshot_id)
-    report = verify(settings, spikes_wait_seconds=0)
+    report = verify(settings)
     (gold,) = (check for check in report.checks if check.name == "gold_equals_recomputation")
     assert gold.breaches == len(content)
     for index, column in enumerate(content, start=12):
