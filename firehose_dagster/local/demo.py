@@ -120,7 +120,10 @@ def _watch(options: DemoOptions, settings: Settings, installation: Installation,
         except KeyboardInterrupt:
             say("stopping; this takes some seconds")
             _ignore_interrupts()
-            session.end(summary, catch_up=False)
+            try:
+                session.end(summary, catch_up=False)
+            except (DagsterUnreachableError, SupervisorUnreachableError) as error:
+                say(f"not stopped in order, what is left is stopped now: {error}")
             raise
         return session.end(summary, catch_up=True)
 
