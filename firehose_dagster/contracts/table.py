@@ -19,6 +19,7 @@ COMMON_PROPERTIES: Mapping[str, str] = {
     "write.spark.fanout.enabled": "true",
     # A fast append adds a manifest a commit and every plan reads them all.
     "commit.manifest.min-count-to-merge": "6",
+    "commit.manifest-merge.enabled": "true",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "200",
 }

@@ -120,7 +120,7 @@ def gateway_program() -> Program:
 
 def streams_program() -> Program:
     """The stream without Dagster. It finishes its batch before it stops."""
-    return Program(name=STREAMS, command=firehose_command("streams"), stop_seconds=60)
+    return Program(name=STREAMS, command=firehose_command("streams"), stop_seconds=60, stops_group=False)
 
 
 def answers_ok(url: str, timeout_seconds: float = _PROBE_TIMEOUT_SECONDS) -> bool:

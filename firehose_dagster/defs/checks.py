@@ -1,0 +1,67 @@
+"""The promises as asset checks: one run of `firehose verify`, judged on the tables that they are about."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.verification.verify import verify
+
+_PROMISES: dict[str, tuple[str, str]] = {
+    "silver_has_no_duplicates": (SILVER.name, "Each (symbol, agg_id) stands once."),
+    "silver_is_contiguous": (SILVER.name, "No id is missing between a symbol's first and last."),
+    "silver_values_are_valid": (SILVER.name, "Prices and quantities are positive, every value is in its range."),
+    "silver_equals_bronze": (SILVER.name, "Every row equals the Kafka record it came from."),
+    "bronze_offsets_are_contiguous": (BRONZE.name, "Every offset of the topic stands once."),
+    "rows_are_conserved": (BRONZE.name, "bronze = silver + quarantine + duplicates."),
+    "rest_is_duplicates": (BRONZE.name, "What is in neither silver nor quarantine equals a row of silver."),
+    "quarantine_is_explained": (QUARANTINE.name, "Every row names the rules it broke, and is in bronze."),
+    "gold_equals_recomputation": (GOLD.name, "Every row equals an independent recomputation from silver."),
+    "spikes_have_their_events": (SPIKES.name, "Every flag has its event, and every event stands once."),
+    "audit_adds_up": (OPS_AUDIT.name, "Every batch accounts for its rows, and no offset is left out."),
+    "data_files_are_listed_once": (BRONZE.name, "No table lists a data file twice."),
+}
+
+
+@dg.multi_asset_check(
+    name="promises",
+    specs=[
+        dg.AssetCheckSpec(name, asset=dg.AssetKey([table]), description=statement)
+        for name, (table, statement) in _PROMISES.items()
+    ],
+    description="Runs `firehose verify` on one pinned state of the lake; it may run while the stream writes.",
+)
+def promises(context: dg.AssetCheckExecutionContext, firehose: FirehoseResource) -> Iterator[dg.AssetCheckResult]:
+    report = verify(firehose.settings())
+    for check in report.checks:
+        table, _ = _PROMISES[check.name]
+        yield dg.AssetCheckResult(
+            check_name=check.name,
+            asset_key=dg.AssetKey([table]),
+            passed=check.ok,
+            metadata={
+                **check.figures,
+                "breaches": check.breaches,
+                **(
+                    {"examples": dg.MetadataValue.md("\n".join(f"- {each}" for each in check.examples))}
+                    if check.examples
+                    else {}
+                ),
+            },
+        )
+
+
+verify_promises = dg.define_asset_job(
+    "verify_promises",
+    selection=dg.AssetSelection.checks(promises),
+    executor_def=dg.in_process_executor,
+    description="Judges every promise on what the lake holds.",
+)
+
+every_quarter_of_an_hour = dg.ScheduleDefinition(
+    name="verify_every_15_minutes",
+    target=verify_promises,
+    cron_schedule="*/15 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

@@ -1,0 +1,119 @@
+"""The layers as one multi-asset: its run hosts the streaming query, or catches up, or waits for the one that runs."""
+
+import threading
+from collections.abc import Iterator
+
+import dagster as dg
+
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
+from firehose_dagster.defs.run_watch import RunWatch
+from firehose_dagster.defs.sources import TOPIC_KEY
+from firehose_dagster.defs.stream_reports import StreamReporter, table_report
+from firehose_dagster.defs.table_metadata import asset_spec
+from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.local.dagster_runs import STREAMS_JOB
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.catch_up import wait_until_passed
+from firehose_dagster.streams.host import run_streams
+from firehose_dagster.streams.lease import lease_is_held
+
+_SPARK = {"spark", "iceberg"}
+_DRIVER = {"python", "iceberg"}
+
+_LAYERS: tuple[tuple[Table, tuple[Table, ...], str, set[str], bool], ...] = (
+    (BRONZE, (), "bronze", _SPARK, True),
+    (SILVER, (BRONZE,), "silver", _SPARK, True),
+    (QUARANTINE, (BRONZE,), "quarantine", _SPARK, False),
+    (GOLD, (SILVER,), "gold", _DRIVER, True),
+    (SPIKES, (GOLD,), "gold", _DRIVER, False),
+    (OPS_AUDIT, (BRONZE, SILVER, QUARANTINE, GOLD), "operations", _DRIVER, True),
+)
+"""Table, what it is made from (nothing: the topic), group, kinds, whether it is late when not written for minutes."""
+
+TABLE_BY_KEY = {dg.AssetKey([table.name]): table for table, *_ in _LAYERS}
+
+
+def _specs() -> list[dg.AssetSpec]:
+    # Made by a function: a spec that stands in a module by itself is loaded as an external asset.
+    return [
+        asset_spec(
+            table,
+            deps=[dg.AssetKey([source.name]) for source in sources] or [TOPIC_KEY],
+            group=group,
+            kinds=kinds,
+            is_streamed=is_streamed,
+        ).replace_attributes(skippable=True)
+        for table, sources, group, kinds, is_streamed in _LAYERS
+    ]
+
+
+class StreamConfig(dg.Config):
+    """How long the run goes on."""
+
+    continuous: bool = False
+    """False: to the topic's end as it is now. True: until terminated; the job `streams` sets it."""
+
+
+@dg.multi_asset(
+    name="trade_stream",
+    specs=_specs(),
+    can_subset=True,
+    description=(
+        "One pass over the topic. Materialize: where no stream runs, it is taken to the topic's end; where one runs, "
+        "this waits until its tables have passed the offsets of now, and reports."
+    ),
+)
+def trade_stream(
+    context: dg.AssetExecutionContext, config: StreamConfig, firehose: FirehoseResource, spark: LakeSparkResource
+) -> Iterator[dg.MaterializeResult[None]]:
+    settings = firehose.settings()
+    if not config.continuous and lease_is_held(settings):
+        context.log.info("a stream runs on this lake: waiting until it has passed the topic's end as it is now")
+        wait_until_passed(settings, threading.Event())
+    else:
+        _host(context, config, settings, spark)
+    catalog = open_catalog(settings)
+    for key in sorted(context.selected_asset_keys):
+        yield dg.MaterializeResult(asset_key=key, metadata=table_report(catalog, TABLE_BY_KEY[key]))
+
+
+def _host(
+    context: dg.AssetExecutionContext, config: StreamConfig, settings: Settings, spark: LakeSparkResource
+) -> None:
+    catalog = open_catalog(settings)
+    create_tables(catalog)
+    reporter = StreamReporter(
+        context, catalog, {key: TABLE_BY_KEY[key] for key in context.selected_asset_keys} if config.continuous else {}
+    )
+    watch = RunWatch(context.instance, context.run.run_id)
+    stop = threading.Event()
+
+    def on_watch() -> None:
+        reporter.report_if_due()
+        if watch.is_over():
+            stop.set()
+
+    session = spark.session(settings)
+    try:
+        run_streams(
+            settings,
+            stop,
+            until_caught_up=not config.continuous,
+            on_batch=reporter.add,
+            session=session,
+            owner=f"Dagster run {context.run.run_id}",
+            on_watch=on_watch,
+        )
+    finally:
+        session.stop()
+
+
+streams = dg.define_asset_job(
+    STREAMS_JOB,
+    selection=dg.AssetSelection.assets(*TABLE_BY_KEY),
+    config=dg.RunConfig(ops={"trade_stream": StreamConfig(continuous=True)}),
+    executor_def=dg.in_process_executor,
+    description="Hosts the streaming query until it is terminated. Kept alive by `streams_keep_alive`.",
+)

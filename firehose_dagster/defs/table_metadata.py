@@ -1,0 +1,60 @@
+"""Contract -> Dagster: the asset of a table, with its columns, owner, kinds and storage."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from firehose_dagster.contracts.columns import ColumnType, Decimal
+from firehose_dagster.contracts.table import Table
+
+MetadataEntry = int | float | str | dg.MetadataValue[Any]
+"""What an event's metadata is made of."""
+
+OWNERS = ["team:market-data"]
+_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=5), fail_window=timedelta(minutes=15))
+
+
+def asset_spec(
+    table: Table,
+    *,
+    deps: Sequence[dg.AssetSpec | dg.AssetKey],
+    group: str,
+    kinds: set[str],
+    is_streamed: bool = False,
+) -> dg.AssetSpec:
+    """The asset named as the table. One that `is_streamed` is late when it was not written for some minutes."""
+    return dg.AssetSpec(
+        key=dg.AssetKey([table.name]),
+        deps=deps,
+        description=f"{table.doc}\n\nPartitioned by {table.partition.granularity} of `{table.partition.column}`.",
+        group_name=group,
+        kinds=kinds,
+        owners=OWNERS,
+        metadata={
+            "dagster/column_schema": column_schema(table),
+            "dagster/table_name": table.identifier,
+            "dagster/storage_kind": "iceberg",
+        },
+        freshness_policy=_FRESHNESS if is_streamed else None,
+    )
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns as Dagster shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=_type_name(column.type),
+                description=column.doc,
+                constraints=dg.TableColumnConstraints(nullable=not column.required),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def _type_name(type_: ColumnType) -> str:
+    return f"decimal({type_.precision},{type_.scale})" if isinstance(type_, Decimal) else type_.value
