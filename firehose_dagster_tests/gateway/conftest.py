@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -16,9 +16,7 @@ from firehose_dagster.gateway import process
 from firehose_dagster.gateway.process import run_gateway
 from firehose_dagster.gateway.status import GatewayStatus
 from firehose_dagster.settings import Settings
-from firehose_dagster_tests.gateway.scripted_exchange import ScriptedExchange
 
-TOPIC = "binance.aggtrade"
 GIVE_UP_SECONDS = 60
 
 
@@ -37,16 +35,17 @@ class Record:
 
 
 class Broker:
-    """librdkafka's mock cluster; it lives as long as the client that made it, and has topics of 4 partitions."""
+    """One topic of 4 partitions in librdkafka's mock cluster, which lives as long as the client that made it."""
 
-    def __init__(self) -> None:
-        self._owner = Producer({"test.mock.num.brokers": 1, "log_level": 2})
-        metadata = self._owner.list_topics(TOPIC, timeout=10)
+    def __init__(self, owner: Producer, topic: str) -> None:
+        self._owner = owner
+        self.topic = topic
+        metadata = owner.list_topics(topic, timeout=10)
         self.bootstrap_servers = ",".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
-        self.partitions = sorted(metadata.topics[TOPIC].partitions)
+        self.partitions = sorted(metadata.topics[topic].partitions)
 
     def produce(self, value: bytes, key: str | None = None) -> None:
-        self._owner.produce(TOPIC, value, key)
+        self._owner.produce(self.topic, value, key)
         assert self._owner.flush(10) == 0
 
     def records(self) -> list[Record]:
@@ -60,7 +59,7 @@ class Broker:
                 "log_level": 2,
             }
         )
-        consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in self.partitions])
+        consumer.assign([TopicPartition(self.topic, partition, 0) for partition in self.partitions])
         by_partition: dict[int, list[Record]] = {partition: [] for partition in self.partitions}
         open_partitions = set(self.partitions)
         while open_partitions:
@@ -83,24 +82,42 @@ def _status_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "TICK_SECONDS", 0.05)
 
 
+@pytest.fixture(scope="session")
+def mock_cluster() -> Producer:
+    return Producer({"test.mock.num.brokers": 1, "log_level": 2})
+
+
 @pytest.fixture
-def broker() -> Broker:
-    return Broker()
+def broker(mock_cluster: Producer, request: pytest.FixtureRequest) -> Broker:
+    return Broker(mock_cluster, request.node.name[:200])
 
 
-SettingsFor = Callable[..., Settings]
+class Exchange(Protocol):
+    """What a gateway can be pointed at."""
+
+    @property
+    def ws_url(self) -> str: ...
+
+    @property
+    def rest_url(self) -> str: ...
+
+
+class SettingsFor(Protocol):
+    """Settings of a gateway between this exchange and the test's broker."""
+
+    def __call__(self, exchange: Exchange, **changes: Any) -> Settings: ...
 
 
 @pytest.fixture
 def settings_for(tmp_path: Path, broker: Broker) -> SettingsFor:
-    def make(exchange: ScriptedExchange, **changes: Any) -> Settings:
+    def make(exchange: Exchange, **changes: Any) -> Settings:
         values: dict[str, Any] = {
             "home": tmp_path / "home",
             "symbols": "BTCUSDT",
             "exchange_ws_url": exchange.ws_url,
             "exchange_rest_url": exchange.rest_url,
             "kafka_bootstrap": broker.bootstrap_servers,
-            "topic": TOPIC,
+            "topic": broker.topic,
         }
         return Settings(**{**values, **changes})
 
