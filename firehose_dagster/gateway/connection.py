@@ -22,6 +22,9 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 RECEIVE_TIMEOUT_SECONDS = 0.5
 """A stop is noticed within this time on a silent connection."""
 CLOSE_TIMEOUT_SECONDS = 1
+UNREADABLE_LOGGED = 10
+UNREADABLE_LOGGED_EACH = 1_000
+"""After the first few, so that a changed format does not flood the log."""
 SERVER_SHUTDOWN = "serverShutdown"
 
 
@@ -120,7 +123,10 @@ class StreamConnection:
         else:
             self._publisher.publish_raw(frame.raw)
             self.unparsable += 1
-            logger.warning("event=frame_unreadable bytes=%d reason=%s", len(data), frame.reason)
+            if self.unparsable <= UNREADABLE_LOGGED or self.unparsable % UNREADABLE_LOGGED_EACH == 0:
+                logger.warning(
+                    "event=frame_unreadable count=%d bytes=%d reason=%s", self.unparsable, len(data), frame.reason
+                )
 
     def _handle_other(self, frame: OtherFrame) -> None:
         self.by_kind[frame.kind] += 1

@@ -12,7 +12,7 @@ from firehose_dagster.contracts.message import AggTradeMessage
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.continuity import Continuity
 from firehose_dagster.gateway.publisher import Publisher
-from firehose_dagster.gateway.rest import ExchangeRest, ExchangeUnavailableError, RestTrade
+from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError, RestTrade
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,12 @@ class Healer:
         except ExchangeUnavailableError as error:
             self._pause(error, hole)
             return False
+        except ExchangeRefusedError as error:
+            self.last_error = str(error)
+            return self._note_no_page(hole, str(error))
         self._waits = backoff_seconds()
         if not page:
-            return self._note_empty_page(hole)
+            return self._note_no_page(hole, "the exchange has no trade from there on")
         hole.empty_pages = 0
         self._produce(hole, page)
         if self._rest.is_near_weight_limit:
@@ -136,7 +139,7 @@ class Healer:
         logger.info("event=gap_healed symbol=%s first=%d last=%d", hole.symbol, hole.ids.first, hole.ids.last)
         return True
 
-    def _note_empty_page(self, hole: _Hole) -> bool:
+    def _note_no_page(self, hole: _Hole, reason: str) -> bool:
         hole.empty_pages += 1
         if hole.empty_pages < EMPTY_PAGE_TRIES:
             hole.due_at = time.monotonic() + next(hole.waits)
@@ -144,10 +147,11 @@ class Healer:
         left = sum(len(part) for part in self._continuity.missing(hole.symbol, hole.position, hole.ids.last))
         self.unresolved_ids += left
         logger.error(
-            "event=gap_unresolved symbol=%s first=%d last=%d reason=the exchange gave no trade from there on",
+            "event=gap_unresolved symbol=%s first=%d last=%d reason=%s",
             hole.symbol,
             hole.position,
             hole.ids.last,
+            reason,
         )
         return True
 

@@ -11,9 +11,10 @@ from firehose_dagster.binance.streams import plan_connections
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.connection import StreamConnection
 from firehose_dagster.gateway.continuity import Continuity
+from firehose_dagster.gateway.errors import GatewayError
 from firehose_dagster.gateway.heal import Healer
 from firehose_dagster.gateway.publisher import Publisher
-from firehose_dagster.gateway.rest import ExchangeRest, ExchangeUnavailableError
+from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
 from firehose_dagster.gateway.status import GatewayStatus, State, utc_from_microseconds
 from firehose_dagster.gateway.symbols import resolve_symbols
 from firehose_dagster.gateway.tail import read_tail
@@ -84,6 +85,10 @@ class Pipeline:
         while not self._halt.is_set():
             try:
                 return self._rest.symbol_statuses()
+            except ExchangeRefusedError as error:
+                raise GatewayError(
+                    f"the list of symbols cannot be had: {error}. Check FIREHOSE_EXCHANGE_REST_URL."
+                ) from error
             except ExchangeUnavailableError as error:
                 if self._startup_error is None:
                     logger.warning("event=waiting_for_exchange reason=%s", error)

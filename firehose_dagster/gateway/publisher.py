@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 LINGER_MS = 10
 QUEUE_MAX_MESSAGES = 200_000
+DELIVERY_TIMEOUT_MS = 300_000
+"""Time for a broker to come back: what it did not take by then is a failed delivery."""
 PUBLISHES_PER_POLL = 256
 FULL_QUEUE_POLL_SECONDS = 0.1
 FLUSH_TIMEOUT_SECONDS = 30.0
@@ -43,6 +45,7 @@ class Publisher:
                 # The partitioner of the Java client, so that any client finds a symbol in the same partition.
                 "partitioner": "murmur2_random",
                 "linger.ms": LINGER_MS,
+                "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
                 "queue.buffering.max.messages": QUEUE_MAX_MESSAGES,
                 # One callback a message would cost as much as producing it.
                 "delivery.report.only.error": True,

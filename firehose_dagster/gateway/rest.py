@@ -31,6 +31,10 @@ class ExchangeUnavailableError(Exception):
         super().__init__(message)
 
 
+class ExchangeRefusedError(Exception):
+    """The exchange refused this request and will refuse it again, such as a symbol that it delisted."""
+
+
 class RestTrade(msgspec.Struct, frozen=True, gc=False, rename={
     "agg_id": "a", "price": "p", "qty": "q", "first_trade_id": "f", "last_trade_id": "l", "trade_time": "T",
     "is_buyer_maker": "m",
@@ -78,7 +82,7 @@ class ExchangeRest:
         return {entry.symbol: entry.status for entry in info.symbols}
 
     def agg_trades(self, symbol: str, from_id: int) -> list[RestTrade]:
-        """Up to 1,000 trades with an id of at least `from_id`, ascending."""
+        """Up to 1,000 trades with an id of at least `from_id`, ascending. Raises ExchangeRefusedError too."""
         params: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": AGG_TRADES_PAGE_LIMIT}
         body = self._get("/api/v3/aggTrades", params)
         try:
@@ -104,6 +108,8 @@ class ExchangeRest:
         message = f"{self.base_url}{path} answered {response.status_code}: {response.text[:200]}"
         if response.status_code in (RATE_LIMITED_STATUS, BANNED_STATUS):
             raise ExchangeUnavailableError(message, _retry_after_seconds(response.headers.get("Retry-After", "")))
+        if response.is_client_error:
+            raise ExchangeRefusedError(message)
         raise ExchangeUnavailableError(message)
 
     def close(self) -> None:

@@ -76,7 +76,7 @@ def read_tail(
                 error = message.error()
                 if error is None:
                     messages_read += 1
-                    _note(tails, wanted, message.value())
+                    note_message(tails, wanted, message.value())
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(message.partition())
                 elif not error.retriable() and error.code() not in (
@@ -112,7 +112,8 @@ def _assign_tail(consumer: Consumer, settings: Settings, partitions: Sequence[in
 _decode = msgspec.json.Decoder(_TailMessage).decode
 
 
-def _note(tails: dict[str, SymbolTail], wanted: frozenset[str], value: bytes | None) -> None:
+def note_message(tails: dict[str, SymbolTail], wanted: frozenset[str], value: bytes | None) -> None:
+    """Add one record of the tail to `tails`, if it is a trade of a wanted symbol."""
     try:
         message = _decode(value or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

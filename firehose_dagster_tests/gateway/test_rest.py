@@ -1,0 +1,85 @@
+"""What REST answers, good and bad."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from firehose_dagster.gateway.errors import UnknownSymbolsError
+from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
+from firehose_dagster.gateway.symbols import resolve_symbols
+
+ROW = {"a": 9, "p": "0.1", "q": "1.0", "f": 1, "l": 2, "T": 1_634_944_096_633, "m": False, "M": True, "new": 1}
+
+
+def _client(answer: Callable[[httpx.Request], httpx.Response]) -> ExchangeRest:
+    return ExchangeRest("https://exchange.test", transport=httpx.MockTransport(answer))
+
+
+def test_a_page_is_read_ascending_with_microseconds() -> None:
+    with _client(lambda _: httpx.Response(200, json=[ROW, {**ROW, "a": 8, "T": 1_634_944_096_633_123}])) as client:
+        first, second = client.agg_trades("BTCUSDT", 8)
+    assert (first.agg_id, first.trade_time) == (8, 1_634_944_096_633_123)
+    assert (second.agg_id, second.trade_time) == (9, 1_634_944_096_633_000)
+
+
+def test_a_page_is_asked_for_by_id_with_the_largest_limit() -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=[], headers={"X-MBX-USED-WEIGHT-1M": "5000"})
+
+    with _client(answer) as client:
+        assert client.agg_trades("BTCUSDT", 8) == []
+        assert client.is_near_weight_limit
+    assert str(requests[0].url) == "https://exchange.test/api/v3/aggTrades?symbol=BTCUSDT&fromId=8&limit=1000"
+    assert requests[0].headers["X-MBX-TIME-UNIT"] == "MICROSECOND"
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "7"}, 7.0), ({}, 60.0)])
+@pytest.mark.parametrize("status", [429, 418])
+def test_a_rate_limit_says_when_to_come_back(status: int, headers: dict[str, str], seconds: float) -> None:
+    with (
+        _client(lambda _: httpx.Response(status, headers=headers)) as client,
+        pytest.raises(ExchangeUnavailableError, match=str(status)) as raised,
+    ):
+        client.agg_trades("BTCUSDT", 1)
+    assert raised.value.retry_after_seconds == seconds
+
+
+def test_a_refused_request_is_told_from_an_exchange_in_trouble() -> None:
+    body = {"code": -1121, "msg": "Invalid symbol."}
+    with (
+        _client(lambda _: httpx.Response(400, json=body)) as client,
+        pytest.raises(ExchangeRefusedError, match="Invalid"),
+    ):
+        client.agg_trades("NOPE", 1)
+    with _client(lambda _: httpx.Response(503)) as client, pytest.raises(ExchangeUnavailableError, match="503"):
+        client.agg_trades("BTCUSDT", 1)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b'[{"a":1}]'])
+def test_an_unknown_answer_is_an_exchange_in_trouble(body: bytes) -> None:
+    with (
+        _client(lambda _: httpx.Response(200, content=body)) as client,
+        pytest.raises(ExchangeUnavailableError, match="unknown answer for BTCUSDT from id 1"),
+    ):
+        client.agg_trades("BTCUSDT", 1)
+
+
+def test_an_exchange_that_cannot_be_reached_is_named() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    with (
+        _client(answer) as client,
+        pytest.raises(ExchangeUnavailableError, match=r"exchange\.test.*connection refused"),
+    ):
+        client.symbol_statuses()
+
+
+def test_all_means_every_symbol_that_trades() -> None:
+    assert resolve_symbols(["ALL"], {"B": "TRADING", "A": "TRADING", "C": "BREAK"}, "url") == ("A", "B")
+    with pytest.raises(UnknownSymbolsError):
+        resolve_symbols(["ALL"], {"C": "BREAK"}, "url")
