@@ -1,0 +1,67 @@
+# One file says how everything is run; CI runs the same targets. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+FOR ?=
+ARGS ?=
+TESTS ?= firehose_dagster_tests
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make .venv from the lock, check Java, fetch the jars; quick where that was done
+	@$(BIN)/firehose setup
+
+$(INSTALLED): uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+		"Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another one: make setup PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/uv --version 2>/dev/null | grep -qF 'uv $(UV_VERSION)' || $(BIN)/python -m pip install --quiet 'uv==$(UV_VERSION)'
+	$(BIN)/uv sync --locked --quiet
+	@touch $@
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run everything on this machine; FOR=90 stops 90 s after the first trade and verifies; ARGS="--symbols BTCUSDT"
+	@$(BIN)/firehose demo $(if $(FOR),--for $(FOR)) $(ARGS)
+
+.PHONY: test
+test: setup ## Run the tests but for the slow ones; none needs Docker or the internet; TESTS=path to choose
+	$(BIN)/pytest -m 'not slow and not chaos and not n8n' $(TESTS)
+
+.PHONY: test-slow
+test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
+	$(BIN)/pytest -m '(slow or chaos) and not n8n' $(TESTS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## Check style, format, types, import directions and the lock
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy -p firehose_dagster -p firehose_dagster_tests
+	$(BIN)/lint-imports
+	$(BIN)/uv lock --check
+
+.PHONY: format
+format: $(INSTALLED) ## Format the code and repair what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: setup ## Run the benchmarks, each in its own process
+	@shopt -s nullglob; modules=(benchmarks/*/__main__.py); \
+	test $${#modules[@]} -gt 0 || { echo 'no benchmark in benchmarks/' >&2; exit 1; }; \
+	for module in "$${modules[@]}"; do \
+		name=$$(dirname "$$module"); echo "== $$name"; $(BIN)/python -m "$${name/\//.}"; \
+	done
+
+.PHONY: clean
+clean: ## Remove .venv and caches; homes and jars are left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
