@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.text import Text
 
 from firehose_dagster.lake.jars import JarsUnresolvedError
 from firehose_dagster.local.broker import BrokerFormatError, prepare_broker
@@ -23,6 +24,10 @@ from firehose_dagster.local.installation import Installation, ProgramNotReadyErr
 from firehose_dagster.local.java import JavaUnusableError, java_executable
 from firehose_dagster.local.ports import PortTakenError
 from firehose_dagster.local.programs import (
+    DAEMON,
+    GATEWAY,
+    STREAMS,
+    WEBSERVER,
     Program,
     broker_program,
     dagster_programs,
@@ -59,6 +64,9 @@ DEMO_ERRORS = (
 
 INTERRUPTED = 130
 
+_STARTED_LAST = (WEBSERVER, DAEMON, GATEWAY, STREAMS)
+"""They look for the others when they start."""
+
 
 def run_demo(options: DemoOptions, settings: Settings, console: Console | None = None) -> int:
     """Run until the options' end condition or Ctrl-C, stop everything, and return the exit code.
@@ -79,8 +87,8 @@ def run_demo(options: DemoOptions, settings: Settings, console: Console | None =
             set_up(settings, say)
             java = java_executable()
             source = choose_source(options, settings)
-            console.rule(source.announcement, style="bold yellow" if source.exchange_arguments else "bold green")
-            say(source.announcement)
+            style = "bold yellow" if source.exchange_arguments else "bold green"
+            console.print(Text(f"=====  {source.announcement}  =====", style), soft_wrap=True)
             settings = _with_source(settings, source)
             programs = _programs(options, settings, source, java)
             with Installation(settings, programs, java) as installation, _uninterrupted_exit():
@@ -91,7 +99,9 @@ def run_demo(options: DemoOptions, settings: Settings, console: Console | None =
                     prepare_broker(settings, java)
                 if not options.no_ui:
                     write_dagster_home(settings)
-                installation.start(on_progress=say)
+                names = [program.name for program in programs]
+                installation.start(*(name for name in names if name not in _STARTED_LAST), on_progress=say)
+                installation.start(*(name for name in names if name in _STARTED_LAST), on_progress=say)
                 _print_addresses(options, settings, say)
                 landed = _watch(options, settings, installation, console)
         except KeyboardInterrupt:

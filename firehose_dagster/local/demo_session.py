@@ -23,8 +23,9 @@ _FIRST_TRADE_SECONDS = 300.0
 _STALLED_SECONDS = 180.0
 _GATEWAY_END_SECONDS = 60.0
 _STREAMS_END_SECONDS = 90.0
-_ALERTS_SECONDS = 30.0
-_ALERTS_QUIET_SECONDS = 8.0
+_ALERTS_SECONDS = 60.0
+_ALERTS_QUIET_SECONDS = 20.0
+"""An alert is a run of Dagster: sensor, queue and process together take some seconds."""
 
 
 class DemoStalledError(RuntimeError):
@@ -119,12 +120,14 @@ class DemoSession:
             before = now
 
     def _let_alerts_out(self, summary: LiveSummary) -> None:
-        """The last spikes' webhooks: until the receiver has been quiet for a while."""
+        """The last spikes' webhooks: until all came, or it was quiet for long (old spikes are not sent)."""
         if self._runs is None or read_receiver(self._settings) is None:
             return
         started_at = quiet_since = time.monotonic()
         before = self._observe(summary)
         while before.read_at_seconds - started_at < _ALERTS_SECONDS:
+            if before.streams and before.receiver and before.receiver.verified >= before.streams.spikes:
+                return
             if before.read_at_seconds - quiet_since >= _ALERTS_QUIET_SECONDS:
                 return
             time.sleep(_POLL_SECONDS)

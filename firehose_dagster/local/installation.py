@@ -72,13 +72,12 @@ class Installation:
             raise
 
     def start(self, *names: str, on_progress: Callable[[str], None] = print) -> None:
-        """Start the named programs, or all, one after another, each when the one before is ready.
-
-        Raises `ProgramNotReadyError`.
-        """
-        for name in names or tuple(self._programs):
-            started = time.monotonic()
+        """Start the named programs, or all, at once; return when each is ready. Raises `ProgramNotReadyError`."""
+        chosen = names or tuple(self._programs)
+        started = time.monotonic()
+        for name in chosen:
             self._running_supervisor().start_program(name)
+        for name in chosen:
             self._wait_ready(self._programs[name], started)
             elapsed_seconds = time.monotonic() - started
             on_progress(f"{name}: ready after {elapsed_seconds:.1f} s, log {self.log_path(name)}")
