@@ -1,6 +1,5 @@
 """The `firehose` command. Each subcommand is a few lines around one function, imported when it runs."""
 
-import logging
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from pydantic import ValidationError
 
+from firehose_dagster.log_files import log_to_console
 from firehose_dagster.settings import Settings
 
 app = App(
@@ -295,9 +295,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
 def main(run: Callable[[], object] = app) -> None:
     """Entry point of `firehose`: an error that a user can meet is one line and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "httpcore", "py4j", "pyiceberg"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_to_console()
     try:
         sys.exit(run())  # type: ignore[arg-type] # the commands return exit codes
     except ValidationError as error:

@@ -13,6 +13,7 @@ from firehose_dagster.defs.table_metadata import MetadataEntry
 from firehose_dagster.gateway.process import run_gateway
 from firehose_dagster.gateway.status import GatewayStatus
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB
+from firehose_dagster.log_files import log_to_file
 
 _REPORT_EVERY_SECONDS = 60.0
 _WATCH_SECONDS = 0.5
@@ -21,6 +22,7 @@ _WATCH_SECONDS = 0.5
 @dg.op(description="Collects trades into the topic until it is terminated; then flushes and ends.")
 def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -> None:
     settings = firehose.settings()
+    log_to_file(settings, "gateway")
     stop = threading.Event()
     newest: list[GatewayStatus] = []
     failure: list[BaseException] = []

@@ -14,6 +14,7 @@ from firehose_dagster.defs.stream_reports import StreamReporter, table_report
 from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.local.dagster_runs import STREAMS_JOB
+from firehose_dagster.log_files import log_to_file
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.catch_up import wait_until_passed
 from firehose_dagster.streams.host import run_streams
@@ -69,6 +70,7 @@ def trade_stream(
     context: dg.AssetExecutionContext, config: StreamConfig, firehose: FirehoseResource, spark: LakeSparkResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     settings = firehose.settings()
+    log_to_file(settings, "streams")
     if not config.continuous and lease_is_held(settings):
         context.log.info("a stream runs on this lake: waiting until it has passed the topic's end as it is now")
         wait_until_passed(settings, threading.Event())

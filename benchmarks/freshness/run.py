@@ -1,0 +1,181 @@
+"""Freshness: trade received by the gateway -> visible to a reader of silver and of gold.
+
+`python -m benchmarks.freshness.run [--rate 1000] [--symbols 100] [--warm-up 180] [--measure 120]`
+
+Broker, exchange, gateway and stream run as processes on this machine, in a temporary home. After the warm-up (JIT), each
+trade's lag is the time at which the catalog first named a snapshot that holds it, minus its `received_at`. For gold it is
+the first gold snapshot computed from a silver snapshot that holds it. The baseline, measured in the same run, is what a
+batch costs: trigger interval + 2 x median batch time is the p99 of a stream that never queues.
+"""
+
+import argparse
+import json
+import os
+import platform
+import socket
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from pyiceberg.table import Table
+
+from benchmarks.freshness.commit_log import CommitLog
+from firehose_dagster.contracts.position import SILVER_SNAPSHOT
+from firehose_dagster.contracts.tables import GOLD, OPS_AUDIT, SILVER
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.query import run_query
+from firehose_dagster.lake.snapshots import lineage, stamp
+from firehose_dagster.local.broker import prepare_broker
+from firehose_dagster.local.installation import Installation
+from firehose_dagster.local.java import java_executable
+from firehose_dagster.local.programs import broker_program, exchange_program, gateway_program, streams_program
+from firehose_dagster.settings import Settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=1_000, help="trades a second, over all symbols")
+    parser.add_argument("--symbols", type=int, default=100)
+    parser.add_argument("--warm-up", type=float, default=180, help="seconds")
+    parser.add_argument("--measure", type=float, default=120, help="seconds")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="firehose-freshness-") as home:
+        settings = _settings(Path(home), options.symbols)
+        silver_lags, gold_lags, batch_seconds = _measure(settings, options)
+    _report(options, settings, silver_lags, gold_lags, batch_seconds)
+
+
+def _settings(home: Path, symbols: int) -> Settings:
+    broker, controller, exchange = _free_ports(3)
+    os.environ["FIREHOSE_HOME"] = str(home)
+    return Settings(
+        home=home,
+        symbols=tuple(f"S{number:04d}USDT" for number in range(symbols)),
+        broker_port=broker,
+        broker_controller_port=controller,
+        exchange_port=exchange,
+        exchange_ws_url=f"ws://127.0.0.1:{exchange}",
+        exchange_rest_url=f"http://127.0.0.1:{exchange}",
+    )
+
+
+def _measure(settings: Settings, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    java = java_executable()
+    prepare_broker(settings, java)
+    exchange_arguments = ["--synthetic", "--symbols", ",".join(settings.symbols), "--rate", str(options.rate)]
+    programs = (
+        broker_program(settings, java),
+        exchange_program(settings, [*exchange_arguments, "--history-minutes", "0"]),
+        gateway_program(),
+        streams_program(),
+    )
+    with Installation(settings, programs, java) as installation:
+        installation.start()
+        time.sleep(options.warm_up)
+        log = CommitLog(settings.lake_dir / "catalog.db", (SILVER.name, GOLD.name))
+        log.start()
+        started_us = time.time_ns() // 1_000
+        time.sleep(options.measure)
+        ended_us = time.time_ns() // 1_000
+        # What was received at the end must still become visible.
+        time.sleep(15)
+        log.stop()
+        installation.stop_program("gateway")
+        installation.stop_program("streams")
+    return _lags(settings, log, started_us, ended_us)
+
+
+def _lags(
+    settings: Settings, log: CommitLog, started_us: int, ended_us: int
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    catalog = open_catalog(settings)
+    silver = catalog.load_table(SILVER.identifier)
+    order = {snapshot.snapshot_id: number for number, snapshot in enumerate(reversed(list(lineage(silver))))}
+    silver_visible = sorted((order[each.snapshot_id], each.at_us) for each in log.visible[SILVER.name])
+    gold_of = {
+        snapshot.snapshot_id: order[int(text)]
+        for snapshot in lineage(catalog.load_table(GOLD.identifier))
+        if (text := stamp(snapshot, SILVER_SNAPSHOT)) is not None
+    }
+    gold_visible = sorted((gold_of[each.snapshot_id], each.at_us) for each in log.visible[GOLD.name])
+    silver_lags: list[np.ndarray] = []
+    gold_lags: list[np.ndarray] = []
+    for snapshot in reversed(list(lineage(silver))):
+        files = _added_files(silver, snapshot.snapshot_id)
+        if not files:
+            continue
+        received = duckdb.sql(
+            f"select epoch_us(received_at) as us from read_parquet({files}) "
+            f"where epoch_us(received_at) between {started_us} and {ended_us}"
+        ).fetchnumpy()["us"]
+        if len(received) == 0:
+            continue
+        number = order[snapshot.snapshot_id]
+        silver_lags.append(_first_at_or_after(silver_visible, number) - received)
+        gold_lags.append(_first_at_or_after(gold_visible, number) - received)
+    audits = run_query(
+        settings,
+        f"select epoch_us(finished_at) - epoch_us(started_at) as us from {OPS_AUDIT.name} "
+        f"where epoch_us(started_at) between {started_us} and {ended_us}",
+    )
+    batch_seconds = [us / 1e6 for us in audits.column("us").to_pylist()]
+    return np.concatenate(silver_lags) / 1e6, np.concatenate(gold_lags) / 1e6, batch_seconds
+
+
+def _added_files(table: Table, snapshot_id: int) -> list[str]:
+    snapshot = table.snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        raise ValueError(f"snapshot {snapshot_id} was expired")
+    return [
+        entry.data_file.file_path.removeprefix("file://")
+        for manifest in snapshot.manifests(table.io)
+        if manifest.added_snapshot_id == snapshot_id
+        for entry in manifest.fetch_manifest_entry(table.io)
+        if entry.snapshot_id == snapshot_id
+    ]
+
+
+def _first_at_or_after(visible: list[tuple[int, int]], number: int) -> int:
+    return min(at_us for each, at_us in visible if each >= number)
+
+
+def _report(
+    options: argparse.Namespace, settings: Settings, silver: np.ndarray, gold: np.ndarray, batch_seconds: list[float]
+) -> None:
+    median_batch = statistics.median(batch_seconds)
+    never_queues = settings.trigger_interval_ms / 1_000 + 2 * median_batch
+    figures = {
+        "benchmark": "freshness",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "rate_per_second": options.rate,
+        "symbols": options.symbols,
+        "trades_measured": len(silver),
+        "batch_seconds_median": round(median_batch, 3),
+        "batches": len(batch_seconds),
+        "silver_p50_seconds": round(float(np.percentile(silver, 50)), 2),
+        "silver_p99_seconds": round(float(np.percentile(silver, 99)), 2),
+        "gold_p50_seconds": round(float(np.percentile(gold, 50)), 2),
+        "gold_p99_seconds": round(float(np.percentile(gold, 99)), 2),
+        "trigger_plus_2_batches_seconds": round(never_queues, 2),
+        "gold_p99_over_baseline": round(float(np.percentile(gold, 99)) / never_queues, 2),
+    }
+    for name, value in figures.items():
+        print(f"{name:32} {value}")
+    print(json.dumps(figures))
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+if __name__ == "__main__":
+    main()
