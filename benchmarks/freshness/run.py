@@ -2,10 +2,10 @@
 
 `python -m benchmarks.freshness.run [--rate 1000] [--symbols 100] [--warm-up 180] [--measure 120]`
 
-Broker, exchange, gateway and stream run as processes on this machine, in a temporary home. After the warm-up (JIT), each
-trade's lag is the time at which the catalog first named a snapshot that holds it, minus its `received_at`. For gold it is
-the first gold snapshot computed from a silver snapshot that holds it. The baseline, measured in the same run, is what a
-batch costs: trigger interval + 2 x median batch time is the p99 of a stream that never queues.
+Broker, exchange, gateway and stream run as processes on this machine, in a temporary home. After the warm-up (JIT), a
+trade's lag is the time at which the catalog first named a snapshot that holds it, minus its `received_at`. For gold it
+is the first gold snapshot computed from a silver snapshot that holds it. The baseline, measured in the same run, is
+what a batch costs: trigger interval + 2 x median batch time is the p99 of a stream that never queues.
 """
 
 import argparse
@@ -19,12 +19,11 @@ import time
 from pathlib import Path
 
 import duckdb
-import numpy as np
 from pyiceberg.table import Table
 
 from benchmarks.freshness.commit_log import CommitLog
 from firehose_dagster.contracts.position import SILVER_SNAPSHOT
-from firehose_dagster.contracts.tables import GOLD, OPS_AUDIT, SILVER
+from firehose_dagster.contracts.tables import GOLD, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.snapshots import lineage, stamp
@@ -33,6 +32,11 @@ from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.java import java_executable
 from firehose_dagster.local.programs import broker_program, exchange_program, gateway_program, streams_program
 from firehose_dagster.settings import Settings
+
+_RECEIVED = """
+select epoch_us(received_at) from read_parquet($1) where epoch_us(received_at) between $2 and $3"""
+_BATCHES = """
+select epoch_us(started_at) as started_us, epoch_us(finished_at) - epoch_us(started_at) as us from ops_audit"""
 
 
 def main() -> None:
@@ -62,7 +66,7 @@ def _settings(home: Path, symbols: int) -> Settings:
     )
 
 
-def _measure(settings: Settings, options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray, list[float]]:
+def _measure(settings: Settings, options: argparse.Namespace) -> tuple[list[float], list[float], list[float]]:
     java = java_executable()
     prepare_broker(settings, java)
     exchange_arguments = ["--synthetic", "--symbols", ",".join(settings.symbols), "--rate", str(options.rate)]
@@ -90,7 +94,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> tuple[np.ndarra
 
 def _lags(
     settings: Settings, log: CommitLog, started_us: int, ended_us: int
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
+) -> tuple[list[float], list[float], list[float]]:
     catalog = open_catalog(settings)
     silver = catalog.load_table(SILVER.identifier)
     order = {snapshot.snapshot_id: number for number, snapshot in enumerate(reversed(list(lineage(silver))))}
@@ -101,28 +105,21 @@ def _lags(
         if (text := stamp(snapshot, SILVER_SNAPSHOT)) is not None
     }
     gold_visible = sorted((gold_of[each.snapshot_id], each.at_us) for each in log.visible[GOLD.name])
-    silver_lags: list[np.ndarray] = []
-    gold_lags: list[np.ndarray] = []
+    silver_lags: list[float] = []
+    gold_lags: list[float] = []
     for snapshot in reversed(list(lineage(silver))):
         files = _added_files(silver, snapshot.snapshot_id)
         if not files:
             continue
-        received = duckdb.sql(
-            f"select epoch_us(received_at) as us from read_parquet({files}) "
-            f"where epoch_us(received_at) between {started_us} and {ended_us}"
-        ).fetchnumpy()["us"]
-        if len(received) == 0:
-            continue
         number = order[snapshot.snapshot_id]
-        silver_lags.append(_first_at_or_after(silver_visible, number) - received)
-        gold_lags.append(_first_at_or_after(gold_visible, number) - received)
-    audits = run_query(
-        settings,
-        f"select epoch_us(finished_at) - epoch_us(started_at) as us from {OPS_AUDIT.name} "
-        f"where epoch_us(started_at) between {started_us} and {ended_us}",
-    )
-    batch_seconds = [us / 1e6 for us in audits.column("us").to_pylist()]
-    return np.concatenate(silver_lags) / 1e6, np.concatenate(gold_lags) / 1e6, batch_seconds
+        received = [us for (us,) in duckdb.execute(_RECEIVED, [files, started_us, ended_us]).fetchall()]
+        if received:
+            silver_at, gold_at = _first_at_or_after(silver_visible, number), _first_at_or_after(gold_visible, number)
+            silver_lags += [(silver_at - us) / 1e6 for us in received]
+            gold_lags += [(gold_at - us) / 1e6 for us in received]
+    audits = run_query(settings, _BATCHES).to_pylist()
+    batch_seconds = [audit["us"] / 1e6 for audit in audits if started_us <= audit["started_us"] <= ended_us]
+    return silver_lags, gold_lags, batch_seconds
 
 
 def _added_files(table: Table, snapshot_id: int) -> list[str]:
@@ -143,7 +140,7 @@ def _first_at_or_after(visible: list[tuple[int, int]], number: int) -> int:
 
 
 def _report(
-    options: argparse.Namespace, settings: Settings, silver: np.ndarray, gold: np.ndarray, batch_seconds: list[float]
+    options: argparse.Namespace, settings: Settings, silver: list[float], gold: list[float], batch_seconds: list[float]
 ) -> None:
     median_batch = statistics.median(batch_seconds)
     never_queues = settings.trigger_interval_ms / 1_000 + 2 * median_batch
@@ -155,16 +152,20 @@ def _report(
         "trades_measured": len(silver),
         "batch_seconds_median": round(median_batch, 3),
         "batches": len(batch_seconds),
-        "silver_p50_seconds": round(float(np.percentile(silver, 50)), 2),
-        "silver_p99_seconds": round(float(np.percentile(silver, 99)), 2),
-        "gold_p50_seconds": round(float(np.percentile(gold, 50)), 2),
-        "gold_p99_seconds": round(float(np.percentile(gold, 99)), 2),
+        "silver_p50_seconds": round(_percentile(silver, 50), 2),
+        "silver_p99_seconds": round(_percentile(silver, 99), 2),
+        "gold_p50_seconds": round(_percentile(gold, 50), 2),
+        "gold_p99_seconds": round(_percentile(gold, 99), 2),
         "trigger_plus_2_batches_seconds": round(never_queues, 2),
-        "gold_p99_over_baseline": round(float(np.percentile(gold, 99)) / never_queues, 2),
+        "gold_p99_over_baseline": round(_percentile(gold, 99) / never_queues, 2),
     }
     for name, value in figures.items():
         print(f"{name:32} {value}")
     print(json.dumps(figures))
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def _free_ports(count: int) -> list[int]:
