@@ -26,6 +26,15 @@ class SymbolMinute:
     newest_received_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """Of the rows that are new to silver; None where there is none."""
+
+    late: int
+    newest_event_us: int | None
+    oldest_received_us: int | None
+
+
 @dataclass(frozen=True)
 class BatchSummary:
     """A batch: its rows, where they lie in the topic, and its valid rows by symbol and minute."""
@@ -71,6 +80,15 @@ class BatchSummary:
     def keys(self) -> frozenset[MinuteKey]:
         """The symbols and minutes of the valid rows."""
         return frozenset(MinuteKey(minute.symbol, minute.base.minute) for minute in self.minutes)
+
+    @property
+    def inserted(self) -> Inserted:
+        """Where every valid row is new."""
+        return Inserted(
+            late=sum(minute.late for minute in self.minutes),
+            newest_event_us=self.newest_event_us,
+            oldest_received_us=min((minute.oldest_received_us for minute in self.minutes), default=None),
+        )
 
     @property
     def newest_event_us(self) -> int | None:

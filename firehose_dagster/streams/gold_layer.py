@@ -92,7 +92,9 @@ class GoldLayer:
             (minute.symbol, minute.base) for minute in batch.minutes if minute.symbol not in recompute
         )
         bases |= self._recomputed([key for key in batch.keys if key.symbol in recompute])
-        received = {minute.symbol: minute.newest_received_us for minute in batch.minutes}
+        received: dict[str, int] = {}
+        for minute in batch.minutes:
+            received[minute.symbol] = max(minute.newest_received_us, received.get(minute.symbol, 0))
         for symbol, highest in batch.highest_ids.items():
             self._highest[symbol] = max(highest, self._highest.get(symbol, -1))
         return self._write(bases, received, silver_snapshot_id, watermark_us)

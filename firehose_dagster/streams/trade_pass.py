@@ -23,14 +23,14 @@ from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import AuditBuffer, BatchAudit
-from firehose_dagster.streams.batch_summary import BatchSummary, read_summary
+from firehose_dagster.streams.batch_summary import BatchSummary, Inserted, read_summary
 from firehose_dagster.streams.classification import Coordinates, Verdicts, classify
 from firehose_dagster.streams.gold_layer import GoldLayer
 from firehose_dagster.streams.layer_tables import LayerTable, stamped
 from firehose_dagster.streams.silver_lookup import held_content, suspects
 from firehose_dagster.transforms.layers import bronze_rows, quarantine_rows, silver_rows
 from firehose_dagster.transforms.parse import parse
-from firehose_dagster.transforms.summary import broken_rules, summarise
+from firehose_dagster.transforms.summary import broken_rules, summarise, summarise_inserted
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,10 @@ class TradePass:
         """The offsets up to which silver, and so the pass, has come."""
         return self._silver.position
 
+    @property
+    def _watermark(self) -> datetime | None:
+        return None if self._watermark_us is None else from_microseconds(self._watermark_us)
+
     def close(self) -> None:
         """Write what is buffered."""
         self._audits.flush()
@@ -83,8 +87,7 @@ class TradePass:
         # Its plan reads Kafka alone: a write to a table makes Spark cache anew whatever reads that table.
         parsed = parse(records).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            watermark = None if self._watermark_us is None else from_microseconds(self._watermark_us)
-            batch = read_summary(summarise(parsed, watermark).toArrow())
+            batch = read_summary(summarise(parsed, self._watermark).toArrow())
             self._last_rows = batch.rows
             if batch.rows > 0 and not self._silver.position.covers(batch.ends):
                 self._take(spark, parsed, batch, f"{query_id}/{batch_id}", started_at)
@@ -106,16 +109,18 @@ class TradePass:
         if invalid or verdicts.conflicts:
             self._append_quarantine(spark, parsed, batch, verdicts, started_at, provenance)
 
-        audit = self._audit(batch, verdicts, broken, run_id, started_at)
-        self._merge_silver(spark, parsed, batch, verdicts, audit, provenance)
+        new = silver_rows(parsed, _coordinates(spark, verdicts.excluded))
+        # A row that silver does not take must not say what is late or final.
+        inserted = self._inserted(new) if verdicts.excluded else batch.inserted
+        audit = self._audit(batch, verdicts, inserted, broken, run_id, started_at)
+        self._merge_silver(spark, new, batch, inserted, audit, provenance)
         silver_snapshot_id = self._silver.snapshot_id()
         committed_at = datetime.now(UTC)
 
-        oldest_received = min((minute.oldest_received_us for minute in batch.minutes), default=None)
         lag_ms = (
             None
-            if oldest_received is None or audit.rows_out == 0
-            else max(0, to_microseconds(committed_at) - oldest_received) // _MICROSECONDS_PER_MILLISECOND
+            if inserted.oldest_received_us is None
+            else max(0, to_microseconds(committed_at) - inserted.oldest_received_us) // _MICROSECONDS_PER_MILLISECOND
         )
         assert silver_snapshot_id is not None  # noqa: S101 - a MERGE was just committed
         outcome = self._gold.update(batch, unclear, silver_snapshot_id, self._watermark_us)
@@ -152,6 +157,10 @@ class TradePass:
         verdicts = classify(suspects(parsed, ids), held_content(spark, self._gold.table, held_ids))
         return verdicts, symbols
 
+    def _inserted(self, new: DataFrame) -> Inserted:
+        (record,) = summarise_inserted(new, self._watermark).toArrow().to_pylist()
+        return Inserted(**record)
+
     def _append_quarantine(
         self,
         spark: SparkSession,
@@ -171,22 +180,23 @@ class TradePass:
     def _merge_silver(
         self,
         spark: SparkSession,
-        parsed: DataFrame,
+        new: DataFrame,
         batch: BatchSummary,
-        verdicts: Verdicts,
+        inserted: Inserted,
         audit: BatchAudit,
         provenance: Mapping[str, str],
     ) -> None:
         late_after_us = self._settings.late_after_minutes * 60_000_000
-        if batch.newest_event_us is not None:
-            watermark_us = batch.newest_event_us - late_after_us
+        if inserted.newest_event_us is not None:
+            watermark_us = inserted.newest_event_us - late_after_us
             self._watermark_us = max(watermark_us, self._watermark_us or watermark_us)
         stamps = {**provenance, AUDIT: audit.to_json()}
         if self._watermark_us is not None:
             stamps[WATERMARK] = str(self._watermark_us)
-        source = silver_rows(parsed, _coordinates(spark, verdicts.excluded)).alias("source")
         with stamped(spark, self._silver.position.advanced(batch.ends), stamps):
-            source.mergeInto(SILVER.spark_identifier, _same_trade(batch)).whenNotMatched().insertAll().merge()
+            new.alias("source").mergeInto(
+                SILVER.spark_identifier, _same_trade(batch)
+            ).whenNotMatched().insertAll().merge()
         self._silver.committed(batch.ends)
         added = self._silver.added_records()
         if added != audit.rows_out:
@@ -196,11 +206,16 @@ class TradePass:
             )
 
     def _audit(
-        self, batch: BatchSummary, verdicts: Verdicts, broken: Mapping[str, int], run_id: str, started_at: datetime
+        self,
+        batch: BatchSummary,
+        verdicts: Verdicts,
+        inserted: Inserted,
+        broken: Mapping[str, int],
+        run_id: str,
+        started_at: datetime,
     ) -> BatchAudit:
         """What is known before silver is committed; it travels in silver's snapshot summary."""
         query_id, _, batch_id = run_id.rpartition("/")
-        late = sum(minute.late for minute in batch.minutes)
         return BatchAudit(
             run_id=run_id,
             kind="micro_batch",
@@ -215,11 +230,11 @@ class TradePass:
             dq_fail_by_rule=broken,
             duplicates=len(verdicts.duplicates),
             conflicts=len(verdicts.conflicts),
-            late_rows=late,
+            late_rows=inserted.late,
             gold_minutes=0,
             spikes=0,
             max_lag_ms=None,
-            watermark=None if self._watermark_us is None else from_microseconds(self._watermark_us),
+            watermark=self._watermark,
             offsets_start=Position(self._settings.topic, batch.starts).to_json(),
             offsets_end=Position(self._settings.topic, batch.ends).to_json(),
             bronze_snapshot_id=self._bronze.snapshot_id(),

@@ -22,7 +22,6 @@ def summarise(parsed: DataFrame, watermark: datetime | None) -> DataFrame:
         f.when(is_valid(), f.col("symbol")).alias("valid_symbol"),
         f.when(is_valid(), _epoch_minute()).alias("valid_minute"),
     )
-    is_late = f.lit(False) if watermark is None else f.col("event_ts") < f.lit(watermark)
     return keyed.groupBy(
         "kafka_partition", f.col("valid_symbol").alias("symbol"), f.col("valid_minute").alias("minute")
     ).agg(
@@ -30,12 +29,21 @@ def summarise(parsed: DataFrame, watermark: datetime | None) -> DataFrame:
         f.min("kafka_offset").alias("first_offset"),
         f.max("kafka_offset").alias("last_offset"),
         f.collect_list("agg_id").alias("agg_ids"),
-        f.count_if(is_late).alias("late"),
+        f.count_if(_is_late(watermark)).alias("late"),
         f.max(f.unix_micros("event_ts")).alias("newest_event_us"),
         f.min(f.unix_micros("event_ts")).alias("oldest_event_us"),
         f.min(f.unix_micros("received_at")).alias("oldest_received_us"),
         f.max(f.unix_micros("received_at")).alias("newest_received_us"),
         *minute_aggregates(),
+    )
+
+
+def summarise_inserted(inserted: DataFrame, watermark: datetime | None) -> DataFrame:
+    """Rows of silver -> one row: `late`, `newest_event_us` and `oldest_received_us`, as `summarise` has them."""
+    return inserted.agg(
+        f.count_if(_is_late(watermark)).alias("late"),
+        f.max(f.unix_micros("event_ts")).alias("newest_event_us"),
+        f.min(f.unix_micros("received_at")).alias("oldest_received_us"),
     )
 
 
@@ -71,3 +79,7 @@ def broken_rules(parsed: DataFrame) -> DataFrame:
 
 def _epoch_minute() -> Column:
     return f.expr("unix_micros(event_ts) div 60000000")
+
+
+def _is_late(watermark: datetime | None) -> Column:
+    return f.lit(False) if watermark is None else f.col("event_ts") < f.lit(watermark)
