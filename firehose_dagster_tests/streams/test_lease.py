@@ -1,0 +1,75 @@
+"""One writer a lake: the lock is the JVM's, and dies with it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.lease import (
+    StreamAlreadyRunningError,
+    StreamLease,
+    lease_is_held,
+    lease_owner,
+    refuse_if_held,
+)
+
+_HOLD_THE_LOCK = """
+import fcntl, signal, sys
+file = open(sys.argv[1], "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("held", flush=True)
+signal.pause()
+"""
+
+
+def test_a_home_without_a_stream_is_free(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert not lease_is_held(settings)
+    assert lease_owner(settings) is None
+    refuse_if_held(settings)
+
+
+def test_an_owner_file_that_is_no_json_is_no_owner(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    (settings.state_dir / "streams.lease.json").write_text("{")
+    assert lease_owner(settings) is None
+
+
+def test_a_lock_held_by_another_process_is_seen_and_free_once_that_is_killed(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert lease_is_held(settings)
+        with pytest.raises(StreamAlreadyRunningError, match="written by another process; a lake has one writer"):
+            refuse_if_held(settings)
+        os.kill(holder.pid, signal.SIGKILL)
+    assert not lease_is_held(settings)
+
+
+@pytest.mark.spark
+def test_the_lease_of_a_jvm_refuses_a_second_stream_by_the_name_of_the_first(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    lease = StreamLease(spark, settings)
+    lease.take("the first")
+    try:
+        assert lease_is_held(settings)
+        command = [sys.executable, "-m", "firehose_dagster.cli", "streams", "--home", str(settings.home)]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert second.returncode == 2
+        assert f"process {os.getpid()} (the first, since " in second.stderr
+        assert "Traceback" not in second.stderr
+        assert not settings.lake_dir.exists(), "the refused one wrote something"
+    finally:
+        lease.release()
+    assert not lease_is_held(settings)

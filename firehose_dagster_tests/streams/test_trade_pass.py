@@ -1,0 +1,162 @@
+"""The pass over hand-made batches: what lands where, and that the oracle proves it."""
+
+import pytest
+
+from firehose_dagster_tests.streams.scenario import Scenario, trade, trades
+
+pytestmark = pytest.mark.spark
+
+
+def test_valid_trades_land_in_bronze_silver_and_gold_and_the_audit_says_so(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 6))
+    scenario.run()
+    scenario.stop()
+    assert scenario.count("crypto_bronze_aggtrade") == 6
+    assert scenario.query("SELECT agg_id FROM crypto_silver_trades ORDER BY agg_id") == [
+        {"agg_id": agg_id} for agg_id in range(1, 7)
+    ]
+    assert [(row["trades"], row["first_agg_id"]) for row in scenario.gold()] == [(2, 1), (2, 3), (2, 5)]
+    (audit,) = scenario.audits
+    assert (audit.rows_in, audit.rows_out, audit.dq_pass, audit.dq_fail, audit.duplicates) == (6, 6, 6, 0, 0)
+    assert scenario.count("ops_audit") == 1
+    scenario.require_proven()
+
+
+def test_the_same_id_with_other_content_is_quarantined_and_the_first_stays(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 3), trade(2, price="999"))
+    scenario.run()
+    scenario.send(trade(3, 1, qty="7"))
+    scenario.run()
+    scenario.stop()
+    assert scenario.quarantined() == [(3, ["same_id_has_same_content"]), (4, ["same_id_has_same_content"])]
+    assert [audit.conflicts for audit in scenario.audits] == [1, 1]
+    assert scenario.query("SELECT price::VARCHAR AS price FROM crypto_silver_trades WHERE agg_id = 2") == [
+        {"price": "102.02000000"}
+    ]
+    scenario.require_proven()
+
+
+def test_a_conflict_with_a_later_time_than_any_held_does_not_move_the_watermark(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 6))
+    scenario.run()
+    scenario.send(trade(6, 200, price="1"), trade(7, 3))
+    scenario.run()
+    scenario.stop()
+    assert [row["is_final"] for row in scenario.gold()] == [False] * 4
+    scenario.require_proven()
+
+
+def test_exact_duplicates_are_counted_within_a_batch_and_across_batches(scenario: Scenario) -> None:
+    again = trade(1, source="rest", received_at=trade(1)["received_at"] + 9_000_000, event_time=None)
+    scenario.send(*trades(1, 3), trade(3, 1))
+    scenario.run()
+    scenario.send(again, trade(4, 1.5))
+    scenario.run()
+    scenario.stop()
+    assert [(audit.rows_out, audit.duplicates) for audit in scenario.audits] == [(3, 1), (1, 1)]
+    assert scenario.count("crypto_silver_trades") == 4
+    assert scenario.count("crypto_quarantine") == 0
+    scenario.require_proven()
+
+
+def test_the_trade_time_counts_to_the_millisecond_only(scenario: Scenario) -> None:
+    first = trade(1)
+    same_millisecond = first["trade_time"] // 1_000 * 1_000
+    scenario.send(first)
+    scenario.run()
+    scenario.send({**first, "trade_time": same_millisecond}, {**first, "trade_time": same_millisecond + 1_000})
+    scenario.run()
+    scenario.stop()
+    assert (scenario.audits[1].duplicates, scenario.audits[1].conflicts) == (1, 1)
+    scenario.require_proven()
+
+
+def test_a_late_row_lands_is_counted_and_gold_is_recomputed_30_minutes_ahead(scenario: Scenario) -> None:
+    held = [trade(agg_id, agg_id) for agg_id in range(1, 60) if agg_id != 5]
+    scenario.send(*held)
+    scenario.run()
+    before = {row["first_agg_id"]: row for row in scenario.gold()}
+    scenario.send(trade(5, 5))
+    scenario.run()
+    scenario.stop()
+    assert scenario.audits[1].late_rows == 1
+    after = {row["first_agg_id"]: row for row in scenario.gold()}
+    changed = sorted(agg_id for agg_id, row in after.items() if before.get(agg_id) != row)
+    assert changed[0] == 5
+    assert changed[-1] <= 35
+    assert {5, 6, 7, 8, 9, 20, 34} <= set(changed)
+    assert (before[6]["is_complete"], after[6]["is_complete"]) == (False, True)
+    revisions = scenario.query("SELECT first_agg_id AS id, revision FROM crypto_gold_minute ORDER BY 1")
+    assert {row["id"]: row["revision"] for row in revisions} == {
+        agg_id: int(agg_id in changed and agg_id != 5) for agg_id in after
+    }
+    scenario.require_proven()
+
+
+def test_a_late_duplicate_is_no_late_row(scenario: Scenario) -> None:
+    scenario.send(*[trade(agg_id, agg_id) for agg_id in range(1, 30)])
+    scenario.run()
+    scenario.send(trade(3, 3), trade(4, 4, price="1"))
+    scenario.run()
+    scenario.stop()
+    assert scenario.audits[1].late_rows == 0
+    scenario.require_proven()
+
+
+def test_a_batch_given_again_adds_nothing(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 4), b"no trade", trade(2, 0.5))
+    scenario.run()
+    batch = [(0, offset, value) for offset, value in enumerate(scenario.topic[0])]
+    scenario.process(batch)
+    scenario.stop()
+    scenario.process(batch)
+    scenario.stop()
+    assert len(scenario.audits) == 1
+    assert (scenario.count("crypto_bronze_aggtrade"), scenario.count("crypto_silver_trades")) == (6, 4)
+    assert scenario.count("crypto_quarantine") == 1
+    scenario.require_proven()
+
+
+def test_a_symbol_in_two_partitions_of_one_batch_has_one_gold_row_a_minute(scenario: Scenario) -> None:
+    scenario.send(trade(1), trade(3), partition=0)
+    scenario.send(trade(2), trade(4), partition=1)
+    scenario.run()
+    scenario.stop()
+    assert [(row["trades"], row["is_complete"]) for row in scenario.gold()] == [(4, False)]
+    scenario.require_proven()
+
+
+def test_a_batch_of_rejected_rows_only_moves_the_position(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 2))
+    scenario.run()
+    scenario.send(b"", b"[]")
+    scenario.run()
+    scenario.kill()
+    assert scenario.started().position.offsets == {0: 4}
+    scenario.stop()
+    assert scenario.quarantined() == [(2, ["message_is_not_empty"]), (3, ["message_is_a_flat_json_object"])]
+    scenario.require_proven()
+
+
+def test_the_largest_possible_id_neither_stops_the_stream_nor_is_lost(scenario: Scenario) -> None:
+    largest = trade(2**63 - 1, first_trade_id=1, last_trade_id=1)
+    scenario.send(largest)
+    scenario.run()
+    scenario.send(largest, {**largest, "price": "3"})
+    scenario.run()
+    scenario.stop()
+    assert (scenario.audits[1].duplicates, scenario.audits[1].conflicts) == (1, 1)
+    scenario.require_proven()
+
+
+def test_a_spike_event_knows_the_newest_receipt_behind_it(scenario: Scenario) -> None:
+    calm = [trade(agg_id, agg_id, price="100", qty="1") for agg_id in range(1, 13)]
+    scenario.send(*calm)
+    scenario.run()
+    burst = [trade(agg_id, agg_id, price="100", qty="50") for agg_id in range(13, 16)]
+    scenario.send(*burst)
+    scenario.run()
+    scenario.stop()
+    rows = scenario.query("SELECT kind, epoch_us(received_at) AS received FROM crypto_spikes ORDER BY minute")
+    assert rows == [{"kind": "volume", "received": burst[-1]["received_at"]}] * 3
+    scenario.require_proven()
