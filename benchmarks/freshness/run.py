@@ -15,6 +15,7 @@ import platform
 import socket
 import statistics
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.java import java_executable
 from firehose_dagster.local.programs import broker_program, exchange_program, gateway_program, streams_program
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.catch_up import wait_until_passed
 
 _RECEIVED = """
 select epoch_us(received_at) from read_parquet($1) where epoch_us(received_at) between $2 and $3"""
@@ -85,10 +87,10 @@ def _measure(settings: Settings, options: argparse.Namespace) -> tuple[list[floa
         time.sleep(options.measure)
         ended_us = time.time_ns() // 1_000
         # What was received at the end must still become visible.
-        time.sleep(15)
-        log.stop()
         installation.stop_program("gateway")
+        wait_until_passed(settings, threading.Event())
         installation.stop_program("streams")
+        log.stop()
     return _lags(settings, log, started_us, ended_us)
 
 

@@ -1,0 +1,85 @@
+"""The code location as the server loads it."""
+
+import dagster as dg
+import pytest
+
+from firehose_dagster.contracts.tables import GOLD, TABLES
+from firehose_dagster.definitions import defs
+from firehose_dagster.defs.table_metadata import column_schema
+from firehose_dagster.verification.verify import verify
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dg.Definitions:
+    definitions: dg.Definitions = defs()
+    dg.Definitions.validate_loadable(definitions)
+    return definitions
+
+
+def _specs(loaded: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in loaded.resolve_all_asset_specs()}
+
+
+def test_every_table_is_an_asset_of_its_name(loaded: dg.Definitions) -> None:
+    assert {table.name for table in TABLES} <= _specs(loaded).keys()
+
+
+def test_every_asset_has_group_owner_kinds_and_description(loaded: dg.Definitions) -> None:
+    for name, spec in _specs(loaded).items():
+        assert spec.group_name not in (None, "default"), name
+        assert spec.owners, name
+        assert spec.kinds, name
+        assert spec.description, name
+
+
+def test_every_table_shows_its_columns_with_their_meaning(loaded: dg.Definitions) -> None:
+    for table in TABLES:
+        schema = _specs(loaded)[table.name].metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        assert [column.name for column in schema.columns] == list(table.column_names)
+        assert all(column.description for column in schema.columns)
+
+
+def test_a_decimal_is_shown_with_its_digits() -> None:
+    types = {column.name: column.type for column in column_schema(GOLD).columns}
+    assert types["vwap"] == "decimal(18,8)"
+    assert types["minute"] == "timestamptz"
+
+
+def test_the_graph_leads_from_the_exchange_to_the_deliveries(loaded: dg.Definitions) -> None:
+    dependencies = {
+        name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in _specs(loaded).items()
+    }
+    assert dependencies["kafka_binance_aggtrade"] == {"binance_spot_aggtrades"}
+    assert dependencies["crypto_bronze_aggtrade"] == {"kafka_binance_aggtrade"}
+    assert dependencies["crypto_silver_trades"] == {"crypto_bronze_aggtrade"}
+    assert dependencies["crypto_quarantine"] == {"crypto_bronze_aggtrade"}
+    assert dependencies["crypto_gold_minute"] == {"crypto_silver_trades"}
+    assert dependencies["crypto_spikes"] == {"crypto_gold_minute"}
+    assert dependencies["ops_deliveries"] == {"crypto_spikes"}
+
+
+def test_each_layer_that_is_streamed_has_a_freshness_policy(loaded: dg.Definitions) -> None:
+    streamed = {name for name, spec in _specs(loaded).items() if spec.freshness_policy is not None}
+    assert streamed == {"crypto_bronze_aggtrade", "crypto_silver_trades", "crypto_gold_minute", "ops_audit"}
+
+
+def test_every_promise_that_verify_judges_is_an_asset_check(loaded: dg.Definitions, tmp_path: object) -> None:
+    from firehose_dagster.defs.checks import _PROMISES
+
+    checks = {key.name for key in loaded.resolve_asset_graph().asset_check_keys}
+    assert set(_PROMISES) == checks
+    assert verify.__code__.co_consts, "verify is a function"
+
+
+def test_jobs_sensors_and_schedules_are_there(loaded: dg.Definitions) -> None:
+    repository = loaded.get_repository_def()
+    assert {"gateway", "streams", "deliver_spikes", "verify_promises"} <= {
+        job.name for job in repository.get_all_jobs()
+    }
+    assert {sensor.name for sensor in repository.sensor_defs} >= {
+        "gateway_keep_alive",
+        "streams_keep_alive",
+        "spike_sensor",
+    }
+    assert [schedule.name for schedule in repository.schedule_defs] == ["verify_every_15_minutes"]

@@ -1,0 +1,84 @@
+"""The keep-alive sensors' rule: exactly one run, unless a person wanted it off."""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pytest
+
+from firehose_dagster.defs.keep_alive import keep_alive
+from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
+
+JOB = "work"
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job(name=JOB)
+def work() -> None:
+    nothing()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def _run(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None
+) -> dg.DagsterRun:
+    return instance.create_run_for_job(work, status=status, tags=tags)
+
+
+def _tick(instance: dg.DagsterInstance, is_alive: Callable[[], bool]) -> dg.SensorResult:
+    return keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, is_alive)
+
+
+def _dead() -> bool:
+    return False
+
+
+def _alive() -> bool:
+    return True
+
+
+def test_where_nothing_ran_a_run_is_requested(instance: dg.DagsterInstance) -> None:
+    assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
+
+
+@pytest.mark.parametrize("status", ["STARTING", "STARTED", "CANCELING"])
+def test_where_a_run_goes_on_none_is_requested(instance: dg.DagsterInstance, status: str) -> None:
+    _run(instance, dg.DagsterRunStatus(status))
+    assert not _tick(instance, _alive).run_requests
+
+
+def test_a_run_that_a_person_terminated_stays_off(instance: dg.DagsterInstance) -> None:
+    run = _run(instance, dg.DagsterRunStatus.CANCELED)
+    result = _tick(instance, _dead)
+    assert not result.run_requests
+    assert run.run_id in str(result.skip_reason)
+    assert f"launch the job `{JOB}`" in str(result.skip_reason)
+
+
+def test_a_run_that_the_installation_ended_is_launched_anew(instance: dg.DagsterInstance) -> None:
+    _run(instance, dg.DagsterRunStatus.CANCELED, {STOPPED_BY_TAG: STOPPED_BY_INSTALLATION})
+    assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
+
+
+def test_a_run_started_by_a_person_after_the_termination_counts(instance: dg.DagsterInstance) -> None:
+    _run(instance, dg.DagsterRunStatus.CANCELED)
+    _run(instance, dg.DagsterRunStatus.SUCCESS)
+    assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
+
+
+def test_where_a_process_outside_dagster_does_the_work_no_run_is_requested(instance: dg.DagsterInstance) -> None:
+    result = _tick(instance, _alive)
+    assert not result.run_requests
+    assert "another process" in str(result.skip_reason)
+
+
+def test_a_failed_run_comes_again(instance: dg.DagsterInstance) -> None:
+    _run(instance, dg.DagsterRunStatus.FAILURE)
+    assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
