@@ -128,7 +128,7 @@ class GoldLayer:
 
     def _silver_since(self, since: int | None, until: int) -> DataFrame:
         if since is None:
-            return self._spark.read.option("snapshot-id", until).table(SILVER.spark_identifier)
+            return self._spark.read.option("versionAsOf", until).table(SILVER.spark_identifier)
         return (
             self._spark.read.format("iceberg")
             .option("start-snapshot-id", since)
