@@ -84,7 +84,7 @@ def test_after_a_crash_a_replay_in_other_batches_ends_in_a_proven_lake(
     with crash(owner, step, after=after):
         scenario.run()
     scenario.kill()
-    scenario.send(trade(16, 16, price="100", qty="1"), trade(13, 13, price="100", qty="50"), b"[]")
+    scenario.send(trade(16, 16, price="130", qty="1"), trade(13, 13, price="100", qty="50"), b"[]")
     scenario.run(rows_a_batch=6)
     scenario.stop()
     scenario.require_proven()
