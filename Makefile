@@ -55,11 +55,9 @@ format: $(INSTALLED) ## Format the code and repair what ruff can
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Run the benchmarks, each in its own process
-	@shopt -s nullglob; modules=(benchmarks/*/__main__.py); \
-	test $${#modules[@]} -gt 0 || { echo 'no benchmark in benchmarks/' >&2; exit 1; }; \
-	for module in "$${modules[@]}"; do \
-		name=$$(dirname "$$module"); echo "== $$name"; $(BIN)/python -m "$${name/\//.}"; \
+bench: setup ## Run every benchmark, one after the other; BENCH=freshness for one of them
+	@for run in benchmarks/$(or $(BENCH),*)/run.py; do \
+		name=$$(basename "$$(dirname "$$run")"); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name.run" $(ARGS); \
 	done
 
 .PHONY: clean
