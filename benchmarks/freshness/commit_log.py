@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _ASK_EVERY_SECONDS = 0.02
 
@@ -43,6 +44,6 @@ class CommitLog:
             for table, location in rows:
                 if table in self.visible and location and seen.get(table) != location:
                     seen[table] = location
-                    metadata = json.loads(Path(location.removeprefix("file://")).read_bytes())
+                    metadata = json.loads(Path(urlsplit(location).path).read_bytes())
                     self.visible[table].append(Visible(metadata["current-snapshot-id"], now_us))
         connection.close()

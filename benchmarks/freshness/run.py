@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 from pyiceberg.table import Table
@@ -129,7 +130,7 @@ def _added_files(table: Table, snapshot_id: int) -> list[str]:
     if snapshot is None:
         raise ValueError(f"snapshot {snapshot_id} was expired")
     return [
-        entry.data_file.file_path.removeprefix("file://")
+        urlsplit(entry.data_file.file_path).path
         for manifest in snapshot.manifests(table.io)
         if manifest.added_snapshot_id == snapshot_id
         for entry in manifest.fetch_manifest_entry(table.io)
