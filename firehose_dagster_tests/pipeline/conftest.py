@@ -1,0 +1,54 @@
+"""The broker that the tests of the pipeline share, and homes on it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from firehose_dagster.lake.jars import JarsMissingError, kafka_jars
+from firehose_dagster.local.broker import prepare_broker
+from firehose_dagster.local.installation import Installation
+from firehose_dagster.local.programs import broker_program
+from firehose_dagster.settings import Settings
+from firehose_dagster_tests.local.conftest import free_ports
+from firehose_dagster_tests.pipeline.topic import Pipeline
+
+MakePipeline = Callable[[str], Pipeline]
+
+
+@pytest.fixture(scope="session")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory, usable_java: Path) -> Iterator[str]:
+    """Address of a real broker."""
+    broker_port, controller_port = free_ports(2)
+    settings = Settings(
+        home=tmp_path_factory.mktemp("broker"), broker_port=broker_port, broker_controller_port=controller_port
+    )
+    try:
+        kafka_jars(settings.jars_dir)
+    except JarsMissingError as error:
+        pytest.skip(str(error))
+    prepare_broker(settings, usable_java)
+    with Installation(settings, [broker_program(settings, usable_java)], usable_java) as installation:
+        installation.start(on_progress=lambda line: None)
+        yield settings.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def make_pipeline(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> MakePipeline:
+    """A new home with a topic of its name."""
+
+    def make(name: str) -> Pipeline:
+        exchange_port, receiver_port = free_ports(2)
+        return Pipeline(
+            Settings(
+                home=tmp_path_factory.mktemp(name),
+                kafka_bootstrap=bootstrap,
+                topic=f"trades.{name}",
+                topic_partitions=2,
+                exchange_port=exchange_port,
+                receiver_port=receiver_port,
+                spark_driver_memory="1g",
+            )
+        )
+
+    return make
