@@ -152,25 +152,30 @@ class GoldMinutes:
 
     def _hours_around(self, bases: Mapping[MinuteKey, MinuteBase]) -> set[int]:
         hours: set[int] = set()
-        late: dict[str, int] = {}
-        for symbol, minute in bases:
-            hour = minute // MINUTES_PER_HOUR
-            latest = self._latest[symbol]
+        late: list[MinuteKey] = []
+        for key in sorted(bases):
+            hour = key.minute // MINUTES_PER_HOUR
+            latest = self._latest[key.symbol]
             hours |= {hour - 1, hour}
-            if latest is not None and minute < latest.minute:
+            if latest is not None and key.minute < latest.minute:
                 hours.add(hour + 1)
-                late[symbol] = max(minute, late.get(symbol, minute))
-        # Beyond the last late minute of a symbol one row may follow much later, of which completeness depends on it.
-        beyond = {symbol: minute for symbol, minute in late.items() if not self._has_follower(symbol, minute, hours)}
-        for minute in self._reader.first_after(beyond).values() if beyond else ():
-            hours |= {minute // MINUTES_PER_HOUR - 1, minute // MINUTES_PER_HOUR}
+                late.append(key)
+        self._load(hours)
+        # Beyond a late minute one row may follow much later, of which completeness depends on it.
+        for key in late:
+            if not self._has_follower(key, bases):
+                for minute in self._reader.first_after({key.symbol: key.minute}).values():
+                    hours |= {minute // MINUTES_PER_HOUR - 1, minute // MINUTES_PER_HOUR}
         return hours
 
-    def _has_follower(self, symbol: str, minute: int, hours: set[int]) -> bool:
-        self._load(hours)
-        held = self._minutes.get(symbol, [])
-        position = bisect_right(held, minute)
-        return position < len(held) and held[position] // MINUTES_PER_HOUR <= minute // MINUTES_PER_HOUR + 1
+    def _has_follower(self, key: MinuteKey, bases: Mapping[MinuteKey, MinuteBase]) -> bool:
+        """Whether the symbol has a minute in what is left of this hour or in the next, which are held."""
+        held = self._minutes.get(key.symbol, [])
+        position = bisect_right(held, key.minute)
+        end = (key.minute // MINUTES_PER_HOUR + 2) * MINUTES_PER_HOUR
+        if position < len(held) and held[position] < end:
+            return True
+        return any(MinuteKey(key.symbol, minute) in bases for minute in range(key.minute + 1, end))
 
     def _place(self, key: MinuteKey, base: MinuteBase) -> set[MinuteKey]:
         """Put the minute among those held; returns it and the rows that depend on it."""
