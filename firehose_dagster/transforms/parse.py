@@ -35,9 +35,9 @@ def parse(records: DataFrame) -> DataFrame:
         f.expr(f"fields is not null and fields.{_CORRUPT} is null and value rlike '{_FLAT_OBJECT}'").alias("is_object"),
         f.col("fields.symbol").alias("symbol"),
         _long("agg_id"),
-        f.col("fields.price").alias("price_text"),
+        f.expr(_quoted("price")).alias("price_text"),
         _decimal("price", PRICE),
-        f.col("fields.qty").alias("qty_text"),
+        f.expr(_quoted("qty")).alias("qty_text"),
         _decimal("qty", QTY),
         _long("first_trade_id"),
         _long("last_trade_id"),
@@ -81,9 +81,14 @@ def _long(name: str) -> Column:
     return f.expr(f"try_cast(fields.{name} as bigint)").alias(name)
 
 
+def _quoted(name: str) -> str:
+    """The field's text, null where it is a JSON number: Spark's parser takes that through a float."""
+    return f'case when value rlike \'"{name}"\\\\s*:\\\\s*"\' then fields.{name} end'
+
+
 def _decimal(name: str, type_: Decimal) -> Column:
     fits = next(rule for rule in RULES if rule.name == f"{name}_fits_its_type").predicate.replace(
-        f"{name}_text", f"fields.{name}"
+        f"{name}_text", _quoted(name)
     )
     # A cast alone would round what does not fit.
     return f.expr(
