@@ -238,11 +238,11 @@ def verify(*, home: Home = None, format: Format = "text") -> int:
 
 
 @app.command
-def replay_alerts(*spike_ids: str, home: Home = None) -> int:
-    """Send dead-lettered spike webhooks again."""
+def replay_alerts(spike_id: str, /, *more: str, home: Home = None) -> int:
+    """Send dead-lettered spike webhooks again, by their spike ids."""
     from firehose_dagster.alerts.replay import replay
 
-    print(f"{replay(_settings(home), spike_ids)} alerts will be sent again")
+    print(f"{replay(_settings(home), (spike_id, *more))} alerts will be sent again")
     return 0
 
 
@@ -269,6 +269,8 @@ def _settings_errors(error: ValidationError) -> str:
 
 def _known_errors() -> tuple[type[Exception], ...]:
     """Errors whose message says all; any other one is a fault of ours and shows its trace."""
+    from firehose_dagster.alerts.ledger import LedgerError
+    from firehose_dagster.alerts.replay import ReplayError
     from firehose_dagster.gateway.errors import GatewayError
     from firehose_dagster.lake.jars import JarsMissingError, JarsUnresolvedError
     from firehose_dagster.lake.query import QueryError
@@ -278,10 +280,13 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from firehose_dagster.streams.lease import StreamAlreadyRunningError
     from firehose_dagster.streams.query import StreamFailedError
     from firehose_dagster.streams.topic_offsets import TopicUnusableError
+    from firehose_dagster.verification.pinned_lake import StateExpiredError
 
     return (
         *DEMO_ERRORS,
         GatewayError,
+        LedgerError,
+        ReplayError,
         JarsMissingError,
         JarsUnresolvedError,
         QueryError,
@@ -290,6 +295,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         StreamAlreadyRunningError,
         StreamFailedError,
         TopicUnusableError,
+        StateExpiredError,
     )
 
 

@@ -15,14 +15,21 @@ WRITTEN_BY = "replay"
 """Stands where a run id does in `ops_deliveries`: a command asked, no Dagster run."""
 
 
+class ReplayError(ValueError):
+    """Spikes that cannot be sent again; the message names each."""
+
+
 def replay(settings: Settings, spike_ids: Sequence[str]) -> int:
     """Make these spikes due at once, whatever their age, under their old ids; the sensor then delivers them.
 
-    Returns how many. Raises ValueError naming every spike that is delivered already or was never recorded (then
+    Returns how many. Raises ReplayError naming every spike that is delivered already or was never recorded (then
     nothing is written), LedgerError where the lake does not answer.
     """
     ledger = Ledger(open_catalog(settings))
-    rows = replays(spike_ids, ledger.deliveries_of(spike_ids), datetime.now(UTC), WRITTEN_BY)
+    try:
+        rows = replays(spike_ids, ledger.deliveries_of(spike_ids), datetime.now(UTC), WRITTEN_BY)
+    except ValueError as error:
+        raise ReplayError(str(error)) from error
     ledger.append(rows)
     logger.info("alerts asked for again count=%s", len(rows))
     return len(rows)

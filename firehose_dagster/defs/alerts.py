@@ -41,7 +41,7 @@ _UNFINISHED = [
 
 ops_deliveries = asset_spec(
     OPS_DELIVERIES, deps=[dg.AssetKey([SPIKES.name])], group="alerts", kinds={"iceberg"}
-).merge_attributes(metadata={"written_by": "job deliver_spikes, sensor spike_sensor, command `firehose replay`"})
+).merge_attributes(metadata={"written_by": "job deliver_spikes, sensor spike_sensor, command `firehose replay-alerts`"})
 
 
 class AttemptConfig(dg.Config):

@@ -7,7 +7,7 @@ with the number of snapshots (docs/decisions/0005-gold-is-written-by-the-driver.
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +28,7 @@ class DriverTable:
     """One table of the lake, through the session's JVM. For its one writer only: nothing here retries a conflict."""
 
     def __init__(self, spark: SparkSession, table: Table, settings: Settings) -> None:
-        self._jvm: Any = spark._jvm
+        self._jvm = cast(Any, spark._jvm)
         self._contract = table
         self._table: Any = self._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
             spark._jsparkSession,

@@ -1,9 +1,11 @@
 """Contract -> pyiceberg: schema, partition spec and sort order."""
 
+from typing import Any
+
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table.sorting import SortField, SortOrder
-from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform
+from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, Transform
 from pyiceberg.types import (
     BooleanType,
     DecimalType,
@@ -65,7 +67,7 @@ def schema(table: Table) -> Schema:
 
 def partition_spec(table: Table) -> PartitionSpec:
     """Hidden partitioning by hour or day; partition field ids count from 1,000, as Iceberg reserves them."""
-    transform = HourTransform() if table.partition.granularity == "hour" else DayTransform()
+    transform: Transform[Any, Any] = HourTransform() if table.partition.granularity == "hour" else DayTransform()
     source_id = schema(table).find_field(table.partition.column).field_id
     name = f"{table.partition.column}_{table.partition.granularity}"
     return PartitionSpec(PartitionField(source_id=source_id, field_id=1_000, transform=transform, name=name))

@@ -28,6 +28,10 @@ MEMORY_LIMIT = "2GB"
 """Beyond it DuckDB spills to a temporary folder."""
 
 
+class StateExpiredError(ValueError):
+    """No consistent state of the lake can be read: a snapshot that one table names was expired in another."""
+
+
 @dataclass(frozen=True, slots=True)
 class PinnedLake:
     """The pinned tables, and a DuckDB connection with a view of each.
@@ -60,7 +64,7 @@ class PinnedLake:
 def pin(settings: Settings) -> Iterator[PinnedLake]:
     """Pin the lake of these settings.
 
-    Raises ValueError where the silver snapshot that gold names was expired.
+    Raises StateExpiredError where the silver snapshot that gold names is there no more.
     """
     catalog = open_catalog(settings)
     # Gold first, so that the silver loaded next has the snapshot gold was computed from; the append-only ones last.
@@ -105,7 +109,7 @@ def _silver_of_gold(gold: IcebergTable | None, silver: IcebergTable | None, silv
     if text is None or silver is None:
         return silver_id
     if silver.snapshot_by_id(int(text)) is None:
-        raise ValueError(
+        raise StateExpiredError(
             f"gold was computed from snapshot {text} of {SILVER.name}, which is there no more: it was expired while "
             "gold stood still; let the stream run one batch and verify again"
         )
