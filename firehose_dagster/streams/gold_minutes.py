@@ -110,20 +110,20 @@ class GoldMinutes:
         """Set these minutes, recompute every row that depends on them, finalise those that the watermark passed."""
         self._know_latest({key.symbol for key in bases})
         self._load(self._hours_around(bases))
-        targets = {key for key in self._open if _is_final(key.minute, watermark_us)}
+        finalised = {key for key in self._open if _is_final(key.minute, watermark_us)}
+        dependent: set[MinuteKey] = set()
         for key in sorted(bases):
-            targets |= self._place(key, bases[key])
-        earliest_change: dict[str, int] = {}
-        for symbol, minute in bases:
-            earliest_change[symbol] = min(minute, earliest_change.get(symbol, minute))
+            dependent |= self._place(key, bases[key])
         changed: list[GoldRow] = []
-        for key in sorted(targets):
+        for key in sorted(finalised | dependent):
             held = self.get(key)
             is_final = _is_final(key.minute, watermark_us)
-            if held is not None and key.minute < earliest_change.get(key.symbol, _END_OF_TIME):
-                row = replace(held, is_final=is_final)
-            else:
-                row = self._computed(key, held, bases, is_final)
+            # What only became final is not computed: the hour before it need not be held.
+            row = (
+                replace(held, is_final=is_final)
+                if held is not None and key not in dependent
+                else self._computed(key, held, bases, is_final)
+            )
             if held is None or (held.base, held.features, held.is_final) != (row.base, row.features, row.is_final):
                 changed.append(replace(row, silver_snapshot_id=silver_snapshot_id, updated_at=now))
         for row in changed:

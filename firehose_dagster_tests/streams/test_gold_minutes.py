@@ -224,9 +224,11 @@ def markets(draw: st.DrawFn) -> list[list[Trade] | None]:
     for symbol in ("A", "B"):
         minute = FIRST_MINUTE
         for agg_id in range(draw(st.integers(1, 14))):
-            minute += draw(st.sampled_from((0, 0, 1, 2, 25, 31, 45, 61, 130, 400)))
+            minute += draw(st.sampled_from((0, 1, 2, 8, 25, 31, 45, 61, 130, 400)))
             trades.append(Trade(symbol, agg_id, minute, draw(st.integers(90, 110)), draw(st.sampled_from((1, 2, 40)))))
-    order = sorted(trades, key=lambda trade: (trade.minute + draw(st.sampled_from((0, 0, 0, 60, 700))), trade.agg_id))
+    order = sorted(
+        trades, key=lambda trade: (trade.minute + draw(st.sampled_from((0, 0, 0, 60, 300, 700, 1500))), trade.agg_id)
+    )
     batches: list[list[Trade] | None] = []
     while order:
         size = draw(st.integers(1, 6))
@@ -251,8 +253,8 @@ def test_gold_equals_a_recomputation_after_any_batches_and_restarts(batches: lis
             driver.require_expected()
 
 
-def _one(agg_id: int, minute: int, symbol: str = "A") -> Trade:
-    return Trade(symbol, agg_id, FIRST_MINUTE + minute, 100, 1)
+def _one(agg_id: int, minute: int, symbol: str = "A", qty: int = 1) -> Trade:
+    return Trade(symbol, agg_id, FIRST_MINUTE + minute, 100, qty)
 
 
 def test_late_trades_hours_apart_in_one_batch_complete_every_minute_that_follows_them() -> None:
@@ -264,10 +266,9 @@ def test_late_trades_hours_apart_in_one_batch_complete_every_minute_that_follows
 
 
 def test_after_a_restart_a_minute_that_becomes_final_still_knows_the_hour_before_it() -> None:
-    in_the_hour = -FIRST_MINUTE % MINUTES_PER_HOUR
     driver = Driver()
-    driver.take([_one(1, in_the_hour), _one(3, in_the_hour + 215), _one(4, in_the_hour + 245)])
-    driver.take([_one(1, in_the_hour + 248, "B")])
+    to_the_hour = -FIRST_MINUTE % MINUTES_PER_HOUR
+    driver.take([_one(1, 0), _one(3, 45), _one(4, to_the_hour + 405, qty=7), _one(5, to_the_hour + 430)])
     driver.restart()
-    driver.take([_one(2, in_the_hour + 1), _one(2, in_the_hour + 260, "B")])
+    driver.take([_one(2, 1), _one(1, to_the_hour + 490, "B")])
     driver.require_expected()
