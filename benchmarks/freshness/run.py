@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import socket
 import statistics
 import tempfile
 import threading
@@ -32,6 +31,7 @@ from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.local.broker import prepare_broker
 from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.java import java_executable
+from firehose_dagster.local.ports import free_ports
 from firehose_dagster.local.programs import broker_program, exchange_program, gateway_program, streams_program
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.catch_up import wait_until_passed
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _settings(home: Path, symbols: int) -> Settings:
-    broker, controller, exchange = _free_ports(3)
+    broker, controller, exchange = free_ports(3)
     os.environ["FIREHOSE_HOME"] = str(home)
     return Settings(
         home=home,
@@ -169,16 +169,6 @@ def _report(
 
 def _percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
             worker.join(_WATCH_SECONDS)
             due = time.monotonic() - reported_at >= _REPORT_EVERY_SECONDS
             if newest and newest[0].delivered and (due or first_report):
-                context.log_event(dg.AssetMaterialization(TOPIC_KEY, metadata=_metadata(newest[0])))
+                # An observation: a materialization would call bronze stale, each minute, until its own.
+                context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=_metadata(newest[0])))
                 reported_at, first_report = time.monotonic(), False
     finally:
         stop.set()

@@ -51,7 +51,7 @@ class StreamReporter:
             return
         self._reported_at = now
         figures = _figures(batches)
-        for key, table in sorted(self._tables.items()):
+        for key, table in self._tables.items():
             # The audit's rows are buffered for some seconds, so its own count may lag behind the figures beside it.
             metadata = {**table_report(self._catalog, table), **figures}
             self._context.log_event(dg.AssetMaterialization(key, metadata=metadata))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
@@ -77,8 +78,8 @@ def trade_stream(
     else:
         _host(context, config, settings, spark)
     catalog = open_catalog(settings)
-    for key in sorted(context.selected_asset_keys):
-        yield dg.MaterializeResult(asset_key=key, metadata=table_report(catalog, TABLE_BY_KEY[key]))
+    for key, table in _in_order(context.selected_asset_keys).items():
+        yield dg.MaterializeResult(asset_key=key, metadata=table_report(catalog, table))
 
 
 def _host(
@@ -86,9 +87,7 @@ def _host(
 ) -> None:
     catalog = open_catalog(settings)
     create_tables(catalog)
-    reporter = StreamReporter(
-        context, catalog, {key: TABLE_BY_KEY[key] for key in context.selected_asset_keys} if config.continuous else {}
-    )
+    reporter = StreamReporter(context, catalog, _in_order(context.selected_asset_keys) if config.continuous else {})
     watch = RunWatch(context.instance, context.run.run_id)
     stop = threading.Event()
 
@@ -110,6 +109,11 @@ def _host(
         )
     finally:
         session.stop()
+
+
+def _in_order(keys: AbstractSet[dg.AssetKey]) -> dict[dg.AssetKey, Table]:
+    """The layers among the keys, each behind what it is made from: a later event upstream reads as stale."""
+    return {key: table for key, table in TABLE_BY_KEY.items() if key in keys}
 
 
 streams = dg.define_asset_job(

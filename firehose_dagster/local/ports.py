@@ -1,5 +1,6 @@
 """Ports of this machine: whether they are free, and whether something answers on them."""
 
+import contextlib
 import socket
 from collections.abc import Mapping
 
@@ -48,3 +49,12 @@ def is_answered(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

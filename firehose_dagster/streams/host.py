@@ -59,6 +59,7 @@ def run_streams(
 
         trade_pass = TradePass(spark, catalog, settings, batch_done)
         shown.append(ProgressFile(settings, trade_pass.position.offsets))
+        trade_pass.expect(topic.records_behind(trade_pass.position))
         query = TradeQuery(spark, settings, trade_pass)
         try:
             query.start(starting_offsets(trade_pass.position, topic), until_caught_up=until_caught_up)

@@ -29,6 +29,13 @@ class TopicOffsets:
     begins: Mapping[int, int]
     ends: Mapping[int, int]
 
+    def records_behind(self, position: Position) -> int:
+        """How many records lie behind the position."""
+        return sum(
+            end - max(position.offsets.get(partition, 0), self.begins[partition])
+            for partition, end in self.ends.items()
+        )
+
 
 def read_offsets(settings: Settings) -> TopicOffsets | None:
     """The topic's bounds now; None where there is no such topic. Raises KafkaException where no broker answers."""

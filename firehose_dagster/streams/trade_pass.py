@@ -61,7 +61,7 @@ class TradePass:
         self._watermark_us = None if stamp is None else int(stamp)
         self._gold = GoldLayer(spark, catalog, settings)
         self._gold.catch_up(self._silver.snapshot_id(), self._watermark_us)
-        self._last_rows = 0
+        self._expected_rows = 0
 
     @property
     def position(self) -> Position:
@@ -71,6 +71,10 @@ class TradePass:
     @property
     def _watermark(self) -> datetime | None:
         return None if self._watermark_us is None else from_microseconds(self._watermark_us)
+
+    def expect(self, rows: int) -> None:
+        """Say how many rows wait for the first batch; of each later one it is guessed by the one before."""
+        self._expected_rows = rows
 
     def close(self) -> None:
         """Write what is buffered."""
@@ -83,12 +87,12 @@ class TradePass:
         """
         started_at = datetime.now(UTC)
         spark = records.sparkSession
-        _set_codegen(spark, enabled=self._last_rows >= _INTERPRETED_BELOW_ROWS)
+        _set_codegen(spark, enabled=self._expected_rows >= _INTERPRETED_BELOW_ROWS)
         # Its plan reads Kafka alone: a write to a table makes Spark cache anew whatever reads that table.
         parsed = parse(records).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             batch = read_summary(summarise(parsed, self._watermark).toArrow())
-            self._last_rows = batch.rows
+            self._expected_rows = batch.rows
             if batch.rows > 0 and not self._silver.position.covers(batch.ends):
                 self._take(spark, parsed, batch, f"{query_id}/{batch_id}", started_at)
         finally:

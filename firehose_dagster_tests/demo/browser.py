@@ -1,0 +1,73 @@
+"""A headless Chromium that looks at the UI as a person does."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+_FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--window-size=1600,1000"),
+)
+_CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+_DRIVER = shutil.which("chromedriver")
+MISSING = None if _CHROMIUM and _DRIVER else "Chromium and chromedriver are not on the path"
+
+
+@contextlib.contextmanager
+def browser() -> Iterator[webdriver.Chrome]:
+    """Of its own, empty profile."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(_CHROMIUM)
+    with tempfile.TemporaryDirectory(prefix="firehose-browser-") as profile:
+        for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        page = webdriver.Chrome(options=options, service=Service(str(_DRIVER)))
+        try:
+            yield page
+        finally:
+            page.quit()
+
+
+def open_page(page: webdriver.Chrome, address: str, awaited_text: str) -> None:
+    """Open the address, decline what greets a new visitor, wait until the text is there."""
+    page.get(address)
+    WebDriverWait(page, 60).until(lambda shown: awaited_text.lower() in _text(shown) or find_button(shown, "Skip"))
+    greeting = find_button(page, "Skip")
+    if greeting is not None:
+        greeting.click()
+    WebDriverWait(page, 60).until(lambda shown: awaited_text.lower() in _text(shown))
+
+
+def find_button(page: webdriver.Chrome, text: str) -> WebElement | None:
+    return next((each for each in page.find_elements(By.TAG_NAME, "button") if each.text == text), None)
+
+
+def press_alt(page: webdriver.Chrome, key: str) -> None:
+    ActionChains(page).key_down(Keys.ALT).send_keys(key).key_up(Keys.ALT).perform()
+
+
+def save_picture(page: webdriver.Chrome, path: Path) -> None:
+    """Save what is seen once two looks in a row are the same, for the layout moves."""
+    previous, current = b"", page.get_screenshot_as_png()
+    for _ in range(20):
+        if current == previous:
+            break
+        time.sleep(0.5)
+        previous, current = current, page.get_screenshot_as_png()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(current)
+
+
+def _text(page: webdriver.Chrome) -> str:
+    return page.find_element(By.TAG_NAME, "body").text.lower()
