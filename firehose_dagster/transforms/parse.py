@@ -24,7 +24,8 @@ def parse(records: DataFrame) -> DataFrame:
     `kafka_topic`, `kafka_partition`, `kafka_offset`, `kafka_timestamp`.
     """
     text = records.select(
-        f.coalesce(f.col("value").cast("string"), f.lit("")).alias("value"),
+        # No reader of Parquet takes text that is no UTF-8: such bytes become the replacement character.
+        f.make_valid_utf8(f.coalesce(f.col("value").cast("string"), f.lit(""))).alias("value"),
         f.col("topic").alias("kafka_topic"),
         f.col("partition").alias("kafka_partition"),
         f.col("offset").alias("kafka_offset"),

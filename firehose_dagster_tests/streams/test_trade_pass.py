@@ -3,6 +3,7 @@
 import pytest
 
 from firehose_dagster_tests.streams.scenario import Scenario, trade, trades
+from firehose_dagster_tests.transforms.bad_messages import BAD_MESSAGES
 
 pytestmark = pytest.mark.spark
 
@@ -159,4 +160,18 @@ def test_a_spike_event_knows_the_newest_receipt_behind_it(scenario: Scenario) ->
     scenario.stop()
     rows = scenario.query("SELECT kind, epoch_us(received_at) AS received FROM crypto_spikes ORDER BY minute")
     assert rows == [{"kind": "volume", "received": burst[-1]["received_at"]}] * 3
+    scenario.require_proven()
+
+
+def test_bad_input_of_every_kind_is_quarantined_with_its_reasons_and_leaves_the_lake_readable(
+    scenario: Scenario,
+) -> None:
+    scenario.send(*trades(1, 4), *(bad.value for bad in BAD_MESSAGES))
+    scenario.run()
+    scenario.send(trade(5, 2))
+    scenario.run()
+    scenario.stop()
+    assert scenario.quarantined() == [(4 + place, bad.reasons) for place, bad in enumerate(BAD_MESSAGES)]
+    assert [audit.rows_out for audit in scenario.audits] == [4, 1]
+    assert scenario.audits[0].dq_fail_by_rule["message_is_not_empty"] == 2
     scenario.require_proven()

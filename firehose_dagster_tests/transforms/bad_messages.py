@@ -96,6 +96,8 @@ BAD_MESSAGES: tuple[BadMessage, ...] = (
     _text("nested a thousand levels deep", NO_OBJECT, '{"a":' * 1_500 + "1" + "}" * 1_500),
     _text("arrays a thousand levels deep", NO_OBJECT, "[" * 1_500 + "]" * 1_500),
     _text("bytes that are no UTF-8", NO_OBJECT, b"\xff\xfe\x00\x80"),
+    _text("a byte that is no UTF-8 within a field", SYMBOL, TEXT.encode().replace(b"BTC", b"B\xffC")),
+    _text("half a surrogate pair", SYMBOL, TEXT.replace("BTCUSDT", "BTC\\ud800")),
     _text("UTF-16", NO_OBJECT, TEXT.encode("utf-16")),
     _text("an empty object", ALL_OF_AN_EMPTY_OBJECT, "{}"),
     _without("symbol", SYMBOL),
