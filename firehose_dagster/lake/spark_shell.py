@@ -16,6 +16,8 @@ def run_spark_sql(settings: Settings, query: str) -> int:
     """
     home = os.path.dirname(pyspark.__file__)  # noqa: PTH120 - a str is what the environment takes
     conf = {**spark_conf(settings), "spark.log.level": "ERROR", "spark.driver.memory": "1g"}
+    # The shell's default is a Hive metastore, made in whatever folder one stands in.
+    conf["spark.sql.catalogImplementation"] = "in-memory"
     # Secrets go by the environment, not by the command line that every user of the machine can read.
     options = [part for key, value in conf.items() if "secret" not in key for part in ("--conf", f"{key}={value}")]
     environment = {**os.environ, "SPARK_HOME": home}

@@ -9,19 +9,21 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--window-size=1600,1000"),
+    *("--disable-component-update", "--disable-sync", "--window-size=2000,1100"),
 )
 _CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 _DRIVER = shutil.which("chromedriver")
 MISSING = None if _CHROMIUM and _DRIVER else "Chromium and chromedriver are not on the path"
+
+
+_PRESS = """
+const button = [...document.querySelectorAll("button")].find(each => each.innerText.trim() === arguments[0]);
+if (button) { button.click(); }
+return Boolean(button);"""
 
 
 @contextlib.contextmanager
@@ -42,19 +44,17 @@ def browser() -> Iterator[webdriver.Chrome]:
 def open_page(page: webdriver.Chrome, address: str, awaited_text: str) -> None:
     """Open the address, decline what greets a new visitor, wait until the text is there."""
     page.get(address)
-    WebDriverWait(page, 60).until(lambda shown: awaited_text.lower() in _text(shown) or find_button(shown, "Skip"))
-    greeting = find_button(page, "Skip")
-    if greeting is not None:
-        greeting.click()
-    WebDriverWait(page, 60).until(lambda shown: awaited_text.lower() in _text(shown))
+
+    def arrived(shown: webdriver.Chrome) -> bool:
+        press(shown, "Skip")
+        return awaited_text.lower() in str(shown.execute_script("return document.body.innerText")).lower()
+
+    WebDriverWait(page, 60).until(arrived)
 
 
-def find_button(page: webdriver.Chrome, text: str) -> WebElement | None:
-    return next((each for each in page.find_elements(By.TAG_NAME, "button") if each.text == text), None)
-
-
-def press_alt(page: webdriver.Chrome, key: str) -> None:
-    ActionChains(page).key_down(Keys.ALT).send_keys(key).key_up(Keys.ALT).perform()
+def press(page: webdriver.Chrome, text: str) -> bool:
+    """Click the button of this text where there is one. Found and clicked in one step, for the page redraws itself."""
+    return bool(page.execute_script(_PRESS, text))
 
 
 def save_picture(page: webdriver.Chrome, path: Path) -> None:
@@ -67,7 +67,3 @@ def save_picture(page: webdriver.Chrome, path: Path) -> None:
         previous, current = current, page.get_screenshot_as_png()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(current)
-
-
-def _text(page: webdriver.Chrome) -> str:
-    return page.find_element(By.TAG_NAME, "body").text.lower()

@@ -117,7 +117,7 @@ def running_demo(home: Path, *arguments: str) -> Iterator[RunningDemo]:
     variables = {f"FIREHOSE_{name}_PORT": str(port) for name, port in ports.items()}
     environment = {**os.environ, **variables, "FIREHOSE_HOME": str(home)}
     command = [sys.executable, "-m", "firehose_dagster.cli", "demo", "--home", str(home), "--synthetic", *arguments]
-    settings = Settings(home=home, **{f"{name.lower()}_port": port for name, port in ports.items()})
+    settings = Settings.model_validate({"home": home, **{f"{name.lower()}_port": port for name, port in ports.items()}})
     log = home.with_suffix(".log")
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
