@@ -60,6 +60,10 @@ bench: setup ## Run every benchmark, one after the other; BENCH=freshness for on
 		name=$$(basename "$$(dirname "$$run")"); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name.run" $(ARGS); \
 	done
 
+.PHONY: docs
+docs: setup ## Take the README's pictures of the running UI; needs Chromium and chromedriver
+	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo
+
 .PHONY: clean
 clean: ## Remove .venv and caches; homes and jars are left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -34,7 +34,7 @@ class Rule:
 
 def _fits(text: str, type_: Decimal) -> str:
     """SQL: the text is a plain decimal that converts to `type_` without losing a digit."""
-    return f"{text} rlike '^-?[0-9]{{1,{type_.precision - type_.scale}}}([.][0-9]{{1,{type_.scale}}}0*)?$'"
+    return f"{text} rlike '^-?[0-9]{{1,{type_.precision - type_.scale}}}([.][0-9]{{1,{type_.scale}}}0*)?\\\\z'"
 
 
 RULES: tuple[Rule, ...] = (
@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "symbol_is_well_formed",
-        r"symbol rlike '^[\\p{Lu}\\p{Lo}\\p{N}_]{2,40}$'",
+        r"symbol rlike '^[\\p{Lu}\\p{Lo}\\p{N}_]{2,40}\\z'",
         "Upper-case letters and digits of any script.",
     ),
     Rule("agg_id_is_present", "agg_id >= 0", "The aggregate trade id is a whole number from 0."),

@@ -13,7 +13,7 @@ from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.lease import StreamLease, refuse_if_held
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import TradeQuery
-from firehose_dagster.streams.topic_offsets import starting_offsets, wait_for_topic
+from firehose_dagster.streams.topic_offsets import TopicUnusableError, starting_offsets, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,11 @@ def run_streams(
 
         trade_pass = TradePass(spark, catalog, settings, batch_done)
         shown.append(ProgressFile(settings, trade_pass.position.offsets))
+        if trade_pass.position.topic != settings.topic:
+            raise TopicUnusableError(
+                f"the lake was filled from topic {trade_pass.position.topic}, FIREHOSE_TOPIC is {settings.topic}: "
+                "a lake has one topic; set it back, or use a new home"
+            )
         trade_pass.expect(topic.records_behind(trade_pass.position))
         query = TradeQuery(spark, settings, trade_pass)
         try:

@@ -90,8 +90,7 @@ def starting_offsets(position: Position, topic: TopicOffsets) -> str:
         if end is None or held > end:
             raise TopicUnusableError(
                 f"the lake holds {position.topic} partition {partition} up to offset {held}, "
-                f"but the topic ends at {end}: the topic was made anew or its log was lost; "
-                "use a new home, or give the topic another name"
+                f"but the topic ends at {end}: the topic was made anew or its log was lost; use a new home"
             )
         if held < topic.begins[partition]:
             raise TopicUnusableError(

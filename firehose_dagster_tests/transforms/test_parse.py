@@ -41,7 +41,6 @@ def test_unusual_messages_that_lose_nothing_are_valid(spark: SparkSession) -> No
     } == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the rule's `$` matches before a line break at the end; it needs Java's `\\z`")
 def test_a_symbol_with_a_line_break_at_its_end_is_refused(spark: SparkSession) -> None:
     value = json.dumps({**GOOD, "symbol": "BTCUSDT\n"}).encode()
     assert _parsed(spark, [value], "reasons") == [{"reasons": ["symbol_is_well_formed"]}]
