@@ -42,14 +42,11 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 def open_page(page: webdriver.Chrome, address: str, awaited_text: str) -> None:
-    """Open the address, decline what greets a new visitor, wait until the text is there."""
+    """Open the address and wait until the text is there."""
     page.get(address)
-
-    def arrived(shown: webdriver.Chrome) -> bool:
-        press(shown, "Skip")
-        return awaited_text.lower() in str(shown.execute_script("return document.body.innerText")).lower()
-
-    WebDriverWait(page, 60).until(arrived)
+    WebDriverWait(page, 60).until(
+        lambda shown: awaited_text.lower() in str(shown.execute_script("return document.body.innerText")).lower()
+    )
 
 
 def press(page: webdriver.Chrome, text: str) -> bool:

@@ -42,21 +42,21 @@ class RunningDemo:
           ... on Asset { assetMaterializations(limit: 5) { runId } } } }"""
         return len(self.ask(query, key={"path": [asset]})["assetOrError"].get("assetMaterializations", []))
 
-    def runs(self, job: str) -> list[dict[str, str]]:
-        """Newest first."""
-        query = """query R($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 20) {
-          ... on Runs { results { runId status } } } }"""
+    def runs(self, job: str | None = None) -> list[dict[str, str]]:
+        """Newest first: `runId`, `status` and `jobName`."""
+        query = """query R($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 40) {
+          ... on Runs { results { runId status jobName } } } }"""
         results: list[dict[str, str]] = self.ask(query, filter={"pipelineName": job})["runsOrError"]["results"]
         return results
 
-    def status_of(self, run_id: str, job: str) -> str:
-        return next(run["status"] for run in self.runs(job) if run["runId"] == run_id)
+    def status_of(self, run_id: str) -> str:
+        return next(run["status"] for run in self.runs() if run["runId"] == run_id)
 
     def terminate(self, job: str) -> str:
         """End the job's run as the UI's button does; returns its id once it is cancelled."""
         run_id = next(run["runId"] for run in self.runs(job) if run["status"] == "STARTED")
         self.ask("mutation T($ids: [String!]!) { terminateRuns(runIds: $ids) { __typename } }", ids=[run_id])
-        until(lambda: self.status_of(run_id, job) == "CANCELED", "the run was not cancelled")
+        until(lambda: self.status_of(run_id) == "CANCELED", "the run was not cancelled")
         return run_id
 
     def launch(self, job: str) -> None:
@@ -126,6 +126,8 @@ def running_demo(home: Path, *arguments: str) -> Iterator[RunningDemo]:
             until(lambda: process.poll() is not None or _answers(demo.url), "the UI did not start")
             assert process.poll() is None, log.read_text()
             until(lambda: demo.materializations("crypto_gold_minute") > 0, "gold was not materialized")
+            # What greets a new visitor would cover the pages.
+            demo.ask("mutation { setNuxSeen }")
             yield demo
         finally:
             process.send_signal(signal.SIGINT)
