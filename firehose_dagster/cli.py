@@ -78,7 +78,6 @@ def demo(
     from firehose_dagster.local.demo import run_demo
     from firehose_dagster.local.demo_options import DemoOptions
 
-    chosen = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
     options = DemoOptions(
         for_seconds=for_seconds,
         until_caught_up=until_caught_up,
@@ -86,7 +85,7 @@ def demo(
         archives=archive,
         synthetic=synthetic,
         seed=seed,
-        symbols=chosen,
+        symbols=_split(symbols),
         speed=speed,
         shift_to_now=shift_to_now,
         no_ui=no_ui,
@@ -97,11 +96,9 @@ def demo(
 @app.command
 def stop(*, home: Home = None) -> int:
     """Stop everything that runs on the home."""
-    from firehose_dagster.local.home_lock import stop_installation
+    from firehose_dagster.local.stop import stop_home
 
-    settings = _settings(home)
-    print(f"stopped {settings.home}" if stop_installation(settings.home) else f"nothing runs on {settings.home}")
-    return 0
+    return stop_home(_settings(home))
 
 
 @app.command
@@ -150,14 +147,13 @@ def exchange(
     from firehose_dagster.simulator.options import DEFAULT_SYMBOLS, ExchangeOptions
     from firehose_dagster.simulator.server import run_exchange
 
-    chosen = tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
     run_exchange(
         ExchangeOptions(
             recordings=recording,
             archives=archive,
             synthetic=synthetic,
             seed=seed,
-            symbols=chosen or DEFAULT_SYMBOLS,
+            symbols=_split(symbols) or DEFAULT_SYMBOLS,
             rate=rate,
             history_minutes=history_minutes,
             duration_seconds=duration_seconds,
@@ -244,6 +240,10 @@ def replay_alerts(spike_id: str, /, *more: str, home: Home = None) -> int:
 
     print(f"{replay(_settings(home), (spike_id, *more))} alerts will be sent again")
     return 0
+
+
+def _split(symbols: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in symbols.split(",") if part.strip())
 
 
 def _settings(home: Path | None) -> Settings:

@@ -124,5 +124,6 @@ def note_message(tails: dict[str, SymbolTail], wanted: frozenset[str], value: by
     if tail is None:
         tail = tails[message.symbol] = SymbolTail()
     tail.held.add(message.agg_id)
-    if message.source == "ws" and tail.first_live is None:
+    # The lowest, not the first read: partitions are read in no order, and a symbol may stand in two of them.
+    if message.source == "ws" and (tail.first_live is None or message.agg_id < tail.first_live):
         tail.first_live = message.agg_id
