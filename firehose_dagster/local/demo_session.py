@@ -13,6 +13,7 @@ from firehose_dagster.local.programs import DAEMON, GATEWAY, RECEIVER, STREAMS
 from firehose_dagster.local.progress import exchange_is_finished, read_gateway, read_receiver, read_streams
 from firehose_dagster.local.summary import LiveSummary, Moment
 from firehose_dagster.local.topic_ends import TopicEnds
+from firehose_dagster.local.unreadable_frame import send_unreadable_frame
 from firehose_dagster.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class DemoSession:
             if first_trade_at is None and now.records > records_at_start:
                 first_trade_at = clock
                 self._say(f"first trade in the topic {seconds_since_start():.0f} s after the command")
+                if not self._options.has_files and send_unreadable_frame(self._settings):
+                    self._say("the simulated exchange also sent a frame that is no trade: see crypto_quarantine")
             if first_trade_at is None and clock - started_at > _FIRST_TRADE_SECONDS and not self._options.has_files:
                 raise DemoStalledError(self._why_nothing(now, f"no trade arrived in {_FIRST_TRADE_SECONDS:.0f} s"))
             for_seconds = self._options.for_seconds
