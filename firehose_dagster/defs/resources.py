@@ -1,4 +1,4 @@
-"""Resources: the settings, and the Spark session of the stream. The one place where they are built."""
+"""Resources: the settings, the Spark session of the stream, and the executor. The one place where they are built."""
 
 from pathlib import Path
 
@@ -37,4 +37,8 @@ class LakeSparkResource(dg.ConfigurableResource[None]):
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    return dg.Definitions(resources={"firehose": FirehoseResource(), "spark": LakeSparkResource()})
+    return dg.Definitions(
+        resources={"firehose": FirehoseResource(), "spark": LakeSparkResource()},
+        # The default starts a process a step, which takes ten seconds of a run that needs two.
+        executor=dg.in_process_executor,
+    )
