@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     broker_controller_port: Port = Field(default=9093, description="Controller port of the embedded Kafka broker.")
     exchange_port: Port = Field(default=9080, description="Port of the exchange simulator.")
     receiver_port: Port = Field(default=9081, description="Port of the demo's webhook receiver.")
+    api_host: str = Field(default="127.0.0.1", description="Address of the read API and its live page.")
+    api_port: Port = Field(default=8000, description="Port of the read API.")
+    api_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="Bearer token of the read API; empty: none is asked for, and it listens on loopback only.",
+    )
 
     @field_validator("symbols", mode="before")
     @classmethod
