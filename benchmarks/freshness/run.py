@@ -24,7 +24,7 @@ from pyiceberg.table import Table
 
 from benchmarks.freshness.commit_log import CommitLog
 from firehose_dagster.contracts.position import SILVER_SNAPSHOT
-from firehose_dagster.contracts.tables import GOLD, SILVER
+from firehose_dagster.contracts.trade_tables import GOLD, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.snapshots import lineage, stamp

@@ -19,7 +19,9 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from firehose_dagster.alerts.data_files import DataFileCache
 from firehose_dagster.alerts.delivery import Delivery, SpikeKey
 from firehose_dagster.alerts.message import Spike
-from firehose_dagster.contracts.tables import OPS_DELIVERIES, SPIKES
+from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
+from firehose_dagster.contracts.trade_tables import SPIKES
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.iceberg_schema import schema
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ _KEY_COLUMNS = ("spike_id", "symbol", "minute", "kind")
 _SPIKE_COLUMNS = tuple(field.name for field in fields(Spike))
 
 
-class LedgerError(Exception):
+class LedgerError(ExplainedError):
     """The lake could not be read or written; the text says which table and why. Nothing is known to be written."""
 
 

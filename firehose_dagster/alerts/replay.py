@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from firehose_dagster.alerts.ledger import Ledger
 from firehose_dagster.alerts.outbox import replays
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 
@@ -15,7 +16,7 @@ WRITTEN_BY = "replay"
 """Stands where a run id does in `ops_deliveries`: a command asked, no Dagster run."""
 
 
-class ReplayError(ValueError):
+class ReplayError(ExplainedError):
     """Spikes that cannot be sent again; the message names each."""
 
 

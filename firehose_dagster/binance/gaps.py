@@ -45,6 +45,22 @@ class HeldIds:
         self._firsts[start:stop] = [first]
         self._lasts[start:stop] = [last]
 
+    def remove_range(self, first: int, last: int) -> None:
+        """Hold none of the ids from `first` to `last` any more. Raises ValueError if `first > last`."""
+        if first > last:
+            raise ValueError(f"a range of ids must not end before it begins: {first} to {last}")
+        start = bisect_left(self._lasts, first)
+        stop = bisect_right(self._firsts, last)
+        if start >= stop:
+            return
+        kept: list[tuple[int, int]] = []
+        if self._firsts[start] < first:
+            kept.append((self._firsts[start], first - 1))
+        if self._lasts[stop - 1] > last:
+            kept.append((last + 1, self._lasts[stop - 1]))
+        self._firsts[start:stop] = [low for low, _ in kept]
+        self._lasts[start:stop] = [high for _, high in kept]
+
     def __contains__(self, agg_id: int) -> bool:
         index = bisect_left(self._lasts, agg_id)
         return index < len(self._lasts) and self._firsts[index] <= agg_id

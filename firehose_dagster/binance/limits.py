@@ -48,6 +48,12 @@ REQUEST_WEIGHT_PER_MINUTE = 6_000
 AGG_TRADES_PAGE_LIMIT = 1_000
 """REST. Most trades a page of aggTrades holds (500 if no limit is given)."""
 
+SERVER_TIME_WEIGHT = 1
+"""REST. Weight of one `GET /api/v3/time` call."""
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Our choice: a frame of market data has some hundred bytes; a connection that announces more than this is broken."""
+
 USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 """REST. Weight this IP used in the current minute, in every answer."""
 
@@ -57,3 +63,5 @@ TIME_UNIT = "MICROSECOND"
 
 RATE_LIMITED_STATUS = 429
 BANNED_STATUS = 418
+FORBIDDEN_STATUS = 403
+"""REST. The web application firewall refused the request."""

@@ -18,7 +18,8 @@ from firehose_dagster.alerts.signature import signer
 from firehose_dagster.alerts.watch import Cursor, attempts_digest, has_work
 from firehose_dagster.alerts.webhook import WebhookSender
 from firehose_dagster.alerts.webhook_target import webhook_url
-from firehose_dagster.contracts.tables import OPS_DELIVERIES, SPIKES
+from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
+from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.lake.catalog import open_catalog

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.verification.verify import verify
 

@@ -3,7 +3,9 @@
 import dagster as dg
 
 from firehose_dagster.contracts.message import CONTRACT
-from firehose_dagster.defs.table_metadata import OWNERS
+from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
+from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.defs.table_metadata import OWNERS, asset_spec
 
 EXCHANGE_KEY = dg.AssetKey(["binance_spot_aggtrades"])
 TOPIC_KEY = dg.AssetKey(["kafka_binance_aggtrade"])
@@ -27,4 +29,15 @@ topic = dg.AssetSpec(
     group_name="sources",
     kinds={"kafka", "python"},
     owners=OWNERS,
+)
+
+exchange_holes = asset_spec(OPS_EXCHANGE_HOLES, deps=[exchange], group="sources", kinds={"iceberg"}).merge_attributes(
+    metadata={"written_by": "job gateway"}
+)
+
+ops_completeness = asset_spec(
+    OPS_COMPLETENESS,
+    deps=[dg.AssetKey([SILVER.name]), dg.AssetKey([OPS_EXCHANGE_HOLES.name])],
+    group="operations",
+    kinds={"iceberg"},
 )

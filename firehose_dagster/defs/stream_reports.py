@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import dagster as dg
 from pyiceberg.catalog import Catalog
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.tables import OPS_AUDIT
 from firehose_dagster.defs.table_metadata import MetadataEntry
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.streams.batch_audit import BatchAudit

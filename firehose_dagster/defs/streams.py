@@ -6,8 +6,9 @@ from collections.abc import Set as AbstractSet
 
 import dagster as dg
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
 from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY

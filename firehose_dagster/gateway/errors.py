@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from firehose_dagster.errors import ExplainedError
 
-class GatewayError(Exception):
+
+class GatewayError(ExplainedError):
     """The gateway cannot start or go on; a supervisor may start it again."""
 
 

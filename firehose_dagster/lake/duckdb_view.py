@@ -3,6 +3,7 @@
 Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL.
 """
 
+from collections.abc import Iterable
 from urllib.parse import urlparse
 
 import duckdb
@@ -17,6 +18,7 @@ from pyiceberg.types import (
     ListType,
     LongType,
     MapType,
+    NestedField,
     StringType,
     TimestamptzType,
 )
@@ -74,16 +76,19 @@ def make_view(connection: duckdb.DuckDBPyConnection, name: str, table: Table, sn
         connection.register(f"{name}__rows", table.scan(snapshot_id=snapshot_id, selected_fields=names).to_arrow())
         connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "{name}__rows"')  # noqa: S608 names of contracts
         return []
+    source = parquet_source(fields, local_paths)
+    connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {source}')  # noqa: S608 names are quoted
+    return local_paths
+
+
+def parquet_source(fields: Iterable[NestedField], paths: Iterable[str]) -> str:
+    """What to select from to read local files of a table, at least one, with the columns `fields`."""
     columns = ", ".join(
         f"{field.field_id}: {{name: {quoted(field.name)}, type: {quoted(duckdb_type(field.field_type))}, "
         "default_value: NULL}"
         for field in fields
     )
-    files = ", ".join(quoted(path) for path in local_paths)
-    connection.execute(
-        f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet([{files}], schema = MAP {{{columns}}})'  # noqa: S608 names are quoted
-    )
-    return local_paths
+    return f"read_parquet([{', '.join(quoted(path) for path in paths)}], schema = MAP {{{columns}}})"
 
 
 def make_empty_view(connection: duckdb.DuckDBPyConnection, name: str, types: dict[str, str]) -> None:

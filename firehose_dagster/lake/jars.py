@@ -14,6 +14,8 @@ import msgspec
 import pyspark
 from filelock import FileLock
 
+from firehose_dagster.errors import ExplainedError
+
 _LOGGER = logging.getLogger(__name__)
 
 SPARK_GROUP: Final = "spark"
@@ -44,11 +46,11 @@ class _Resolved(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
 
 
-class JarsMissingError(RuntimeError):
+class JarsMissingError(ExplainedError):
     """The jars were not resolved into the folder, or other ones than this version needs."""
 
 
-class JarsUnresolvedError(RuntimeError):
+class JarsUnresolvedError(ExplainedError):
     """Ivy could not resolve or download the jars; the message says what it printed."""
 
 

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from firehose_dagster.contracts.table import NAMESPACE, Table
 from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view, quoted
 from firehose_dagster.lake.iceberg_schema import schema
@@ -26,7 +27,7 @@ from firehose_dagster.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-class QueryError(Exception):
+class QueryError(ExplainedError):
     """A query that cannot be run, said in one line."""
 
 

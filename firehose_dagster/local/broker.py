@@ -10,6 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.jars import kafka_jars
 from firehose_dagster.local.ports import is_answered
 from firehose_dagster.settings import Settings
@@ -32,7 +33,7 @@ _JVM_OPTIONS = (
 )
 
 
-class BrokerFormatError(RuntimeError):
+class BrokerFormatError(ExplainedError):
     """Kafka refused to format its storage; the message carries what it said."""
 
 

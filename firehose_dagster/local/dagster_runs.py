@@ -7,6 +7,7 @@ import httpx
 import msgspec
 from dagster import DagsterInstance
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class _Run(msgspec.Struct, frozen=True, rename={"run_id": "runId"}):
     status: str
 
 
-class DagsterUnreachableError(RuntimeError):
+class DagsterUnreachableError(ExplainedError):
     """The webserver does not answer GraphQL as it should."""
 
 

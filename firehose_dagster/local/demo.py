@@ -12,17 +12,14 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
-from firehose_dagster.lake.jars import JarsUnresolvedError
-from firehose_dagster.local.broker import BrokerFormatError, prepare_broker
+from firehose_dagster.local.broker import prepare_broker
 from firehose_dagster.local.dagster_home import write_dagster_home
 from firehose_dagster.local.dagster_runs import DagsterRuns, DagsterUnreachableError
 from firehose_dagster.local.demo_options import DemoOptions, DemoOptionsError
-from firehose_dagster.local.demo_session import DemoSession, DemoStalledError
+from firehose_dagster.local.demo_session import DemoSession
 from firehose_dagster.local.environment import settings_environment
-from firehose_dagster.local.home_lock import AlreadyRunningError
 from firehose_dagster.local.installation import Installation, ProgramNotReadyError
-from firehose_dagster.local.java import JavaUnusableError, java_executable
-from firehose_dagster.local.ports import PortTakenError
+from firehose_dagster.local.java import java_executable
 from firehose_dagster.local.programs import (
     DAEMON,
     GATEWAY,
@@ -41,26 +38,12 @@ from firehose_dagster.local.progress import forget_progress
 from firehose_dagster.local.set_up import set_up
 from firehose_dagster.local.summary import LiveSummary, Moment, figures
 from firehose_dagster.local.supervisor import SupervisorUnreachableError
-from firehose_dagster.local.trade_source import OtherSourceError, TradeSource, choose_source, claim_home
+from firehose_dagster.local.trade_source import TradeSource, choose_source, claim_home
 from firehose_dagster.local.webhook_secret import webhook_secret
 from firehose_dagster.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
 
-DEMO_ERRORS = (
-    AlreadyRunningError,
-    BrokerFormatError,
-    DagsterUnreachableError,
-    DemoOptionsError,
-    DemoStalledError,
-    JarsUnresolvedError,
-    JavaUnusableError,
-    OtherSourceError,
-    PortTakenError,
-    ProgramNotReadyError,
-    SupervisorUnreachableError,
-)
-"""What a user can meet: the message alone is enough to act on."""
 
 INTERRUPTED = 130
 
@@ -73,7 +56,7 @@ def run_demo(options: DemoOptions, settings: Settings, console: Console | None =
 
     0 after `--for` or `--until-caught-up` only where `firehose verify` passed; 0 after Ctrl-C where no end was asked
     for, else `INTERRUPTED`.
-    Raises one of `DEMO_ERRORS`, with everything stopped.
+    Raises an ``ExplainedError``, with everything stopped.
     """
     console = console or Console()
 

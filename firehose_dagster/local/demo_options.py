@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from firehose_dagster.errors import ExplainedError
 
-class DemoOptionsError(ValueError):
+
+class DemoOptionsError(ExplainedError):
     """The options contradict each other; the message says which and what to do."""
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.local.command_age import seconds_since_start
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB, STREAMS_JOB, DagsterRuns
 from firehose_dagster.local.demo_options import DemoOptions
@@ -29,7 +30,7 @@ _ALERTS_QUIET_SECONDS = 20.0
 """An alert is a run of Dagster: sensor, queue and process together take some seconds."""
 
 
-class DemoStalledError(RuntimeError):
+class DemoStalledError(ExplainedError):
     """Nothing moves though something should."""
 
 

@@ -7,6 +7,7 @@ from typing import Self
 import psutil
 from filelock import FileLock, Timeout
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.local.leftovers import stop_leftovers
 
 _LOGGER = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ _TAKEOVER_SECONDS = 120.0
 _STOP_SECONDS = 300.0
 
 
-class AlreadyRunningError(RuntimeError):
+class AlreadyRunningError(ExplainedError):
     """Another process runs an installation on this home."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.local.environment import process_environment
 from firehose_dagster.local.home_lock import HomeLock
 from firehose_dagster.local.leftovers import stop_leftovers
@@ -27,7 +28,7 @@ _BACKOFF_PATIENCE_SECONDS = 12.0
 _SHOWN_LOG_LINES = 15
 
 
-class ProgramNotReadyError(RuntimeError):
+class ProgramNotReadyError(ExplainedError):
     """A program did not come up; the message ends with the last lines of its log."""
 
 

@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from firehose_dagster.errors import ExplainedError
+
 ACCEPTED_MAJORS = (17, 21)
 _REMEDY = "install Java 17 or 21 (for example Temurin or `apt install openjdk-17-jre-headless`) and set JAVA_HOME to it"
 _VERSION_TIMEOUT_SECONDS = 30
 
 
-class JavaUnusableError(RuntimeError):
+class JavaUnusableError(ExplainedError):
     """There is no Java, or one of a version that Spark does not run on. The message is one line with the remedy."""
 
 

@@ -4,10 +4,12 @@ import contextlib
 import socket
 from collections.abc import Mapping
 
+from firehose_dagster.errors import ExplainedError
+
 _CONNECT_TIMEOUT_SECONDS = 1.0
 
 
-class PortTakenError(RuntimeError):
+class PortTakenError(ExplainedError):
     """Another process listens on a port this installation needs."""
 
 

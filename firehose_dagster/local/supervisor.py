@@ -14,6 +14,7 @@ from typing import Literal, Protocol, cast
 
 import msgspec
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.local.programs import Program
 from firehose_dagster.local.unix_socket_rpc import UnixSocketTransport
 from firehose_dagster.settings import Settings
@@ -27,7 +28,7 @@ _SHUTDOWN_TIMEOUT_SECONDS = 150
 StateName = Literal["STOPPED", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "EXITED", "FATAL", "UNKNOWN"]
 
 
-class SupervisorUnreachableError(RuntimeError):
+class SupervisorUnreachableError(ExplainedError):
     """supervisord does not answer; it died or is not up yet."""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.local.demo_options import DemoOptions
 from firehose_dagster.local.programs import answers_ok
 from firehose_dagster.settings import ALL_SYMBOLS, Settings
@@ -10,7 +11,7 @@ _PING_TIMEOUT_SECONDS = 3.0
 _IDENTITY_FILE = "trade_source"
 
 
-class OtherSourceError(RuntimeError):
+class OtherSourceError(ExplainedError):
     """The home holds trades of another source; their ids would contradict each other."""
 
 

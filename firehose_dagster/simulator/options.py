@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from firehose_dagster.errors import ExplainedError
+
 DEFAULT_SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")
 
 SourceKind = Literal["recording", "archive", "synthetic"]
 
 
-class ExchangeOptionsError(ValueError):
+class ExchangeOptionsError(ExplainedError):
     """The options contradict each other or name nothing to send; the message says which and what to do."""
 
 

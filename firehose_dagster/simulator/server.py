@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.simulator.admin_endpoint import AdminEndpoint
 from firehose_dagster.simulator.build import build_source
 from firehose_dagster.simulator.faults import Faults
@@ -22,7 +23,7 @@ from firehose_dagster.simulator.weights import Weights
 logger = logging.getLogger(__name__)
 
 
-class ExchangePortError(OSError):
+class ExchangePortError(ExplainedError):
     """The address cannot be listened on; the message names it and says what to do."""
 
 

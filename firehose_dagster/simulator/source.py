@@ -5,10 +5,11 @@ from typing import Protocol
 
 import msgspec
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.simulator.trade import Trade
 
 
-class SourceFileError(ValueError):
+class SourceFileError(ExplainedError):
     """A file cannot be served; the message names the file, the line where there is one, and what was wrong."""
 
 

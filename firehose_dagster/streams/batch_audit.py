@@ -10,8 +10,9 @@ from typing import Any
 
 from pyiceberg.catalog import Catalog
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import AUDIT
-from firehose_dagster.contracts.tables import OPS_AUDIT, SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import lineage, stamp
 

@@ -4,7 +4,7 @@ import logging
 import threading
 
 from firehose_dagster.contracts.position import Position
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.snapshots import held_position
 from firehose_dagster.settings import Settings

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from firehose_dagster.contracts.position import SILVER_SNAPSHOT
-from firehose_dagster.contracts.tables import GOLD, SILVER, SPIKES
+from firehose_dagster.contracts.trade_tables import GOLD, SILVER, SPIKES
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings

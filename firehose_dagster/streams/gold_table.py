@@ -7,7 +7,7 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import BooleanExpression
 
-from firehose_dagster.contracts.tables import GOLD
+from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below, equals, one_of
 from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute

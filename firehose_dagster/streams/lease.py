@@ -12,12 +12,13 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-class StreamAlreadyRunningError(RuntimeError):
+class StreamAlreadyRunningError(ExplainedError):
     """Another process writes to this lake."""
 
 

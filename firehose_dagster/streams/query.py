@@ -10,13 +10,14 @@ from pyspark.errors.exceptions.base import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.trade_pass import TradePass
 
 logger = logging.getLogger(__name__)
 
 
-class StreamFailedError(RuntimeError):
+class StreamFailedError(ExplainedError):
     """The query ended by an error; the next start goes on behind what silver holds."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.streams.classification import Coordinates, Suspect, TradeContent, TradeKey
 from firehose_dagster.streams.event_spans import during
 from firehose_dagster.streams.gold_table import GoldTable

@@ -12,7 +12,7 @@ from pyiceberg.catalog import Catalog
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.position import SILVER_SNAPSHOT
 from firehose_dagster.contracts.spike import SpikeKind, spike_id
-from firehose_dagster.contracts.tables import SPIKES
+from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below
 from firehose_dagster.streams.gold_minutes import GoldRow

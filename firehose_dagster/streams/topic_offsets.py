@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from firehose_dagster.contracts.position import Position
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ _EARLIEST = -2
 _REQUEST_TIMEOUT_SECONDS = 10.0
 
 
-class TopicUnusableError(RuntimeError):
+class TopicUnusableError(ExplainedError):
     """The topic is not there, or is not the one that the lake was filled from."""
 
 

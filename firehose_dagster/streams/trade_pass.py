@@ -16,9 +16,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from firehose_dagster.contracts.instants import from_microseconds, to_microseconds
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import AUDIT, BATCH_ID, QUERY_ID, WATERMARK, Position
 from firehose_dagster.contracts.rules import CONFLICT_RULE
-from firehose_dagster.contracts.tables import BRONZE, OPS_AUDIT, QUARANTINE, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings

@@ -7,7 +7,7 @@ from pyspark.sql import functions as f
 
 from firehose_dagster.contracts.rules import CONFLICT_RULE
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
 from firehose_dagster.transforms.parse import is_valid
 from firehose_dagster.transforms.spark_schema import spark_type
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firehose_dagster.contracts.position import AUDIT, Position
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.verification.pinned_lake import PinnedLake
 

@@ -1,6 +1,6 @@
 """Does bronze hold every record of the topic once, from the first it read to the position?"""
 
-from firehose_dagster.contracts.tables import BRONZE
+from firehose_dagster.contracts.trade_tables import BRONZE
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 

@@ -1,6 +1,6 @@
 """Is every record accounted for: in silver, in quarantine, or counted as an exact duplicate?"""
 
-from firehose_dagster.contracts.tables import OPS_AUDIT
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.verification.audit_rows import AuditRow, audit_rows, run_ids_recorded_twice
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check

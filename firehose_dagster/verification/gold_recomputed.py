@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from firehose_dagster.contracts.tables import GOLD, GOLD_PROVENANCE_COLUMNS
+from firehose_dagster.contracts.trade_tables import GOLD, GOLD_PROVENANCE_COLUMNS
 from firehose_dagster.lake.iceberg_schema import schema
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.gold_definition import (

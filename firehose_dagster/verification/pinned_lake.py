@@ -15,9 +15,11 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table as IcebergTable
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import SILVER_SNAPSHOT, Position
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view
 from firehose_dagster.lake.iceberg_schema import schema
@@ -28,7 +30,7 @@ MEMORY_LIMIT = "2GB"
 """Beyond it DuckDB spills to a temporary folder."""
 
 
-class StateExpiredError(ValueError):
+class StateExpiredError(ExplainedError):
     """No consistent state of the lake can be read: a snapshot that one table names was expired in another."""
 
 

@@ -1,7 +1,7 @@
 """Is every rejected row told once, with a reason, and as it was received?"""
 
 from firehose_dagster.contracts.rules import RULE_NAMES
-from firehose_dagster.contracts.tables import QUARANTINE
+from firehose_dagster.contracts.trade_tables import QUARANTINE
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 

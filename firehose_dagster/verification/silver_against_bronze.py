@@ -1,6 +1,6 @@
 """Does silver say what bronze says, and is every record that is in neither silver nor quarantine a proven duplicate?"""
 
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 

@@ -1,6 +1,6 @@
 """Does silver hold each trade once, and every id between a symbol's first and last?"""
 
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check, SymbolHoldings
 

@@ -1,6 +1,6 @@
 """Is every value in silver one that a trade can have?"""
 
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from firehose_dagster.contracts.spike import SPIKE_KINDS, SpikeKind, spike_id
-from firehose_dagster.contracts.tables import SPIKES
+from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 import pyarrow as pa
 
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.bronze_offsets import bronze_offsets_are_contiguous

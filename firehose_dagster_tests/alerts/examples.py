@@ -18,7 +18,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from firehose_dagster.alerts.message import Spike
 from firehose_dagster.alerts.receiver import Receiver
 from firehose_dagster.contracts.spike import SpikeKind, spike_id
-from firehose_dagster.contracts.tables import SPIKES
+from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.iceberg_schema import schema
 from firehose_dagster.settings import Settings

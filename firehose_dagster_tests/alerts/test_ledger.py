@@ -6,7 +6,7 @@ import pytest
 
 from firehose_dagster.alerts.delivery import Delivery
 from firehose_dagster.alerts.ledger import Ledger, LedgerError
-from firehose_dagster.alerts.replay import replay
+from firehose_dagster.alerts.replay import ReplayError, replay
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.alerts.examples import SPIKE, append_spikes, made_lake, spike_of, this_minute
@@ -81,5 +81,5 @@ def test_replay_writes_a_row_that_makes_the_spike_due(settings: Settings, ledger
     ledger.append([_delivery(1, datetime.now(UTC) - timedelta(days=30))])
     assert replay(settings, [SPIKE.spike_id]) == 1
     assert [(row.attempt, row.outcome) for row in ledger.recent_deliveries(datetime.now(UTC))] == [(2, "replay")]
-    with pytest.raises(ValueError, match="never attempted"):
+    with pytest.raises(ReplayError, match="never attempted"):
         replay(settings, ["spike_of_nobody"])

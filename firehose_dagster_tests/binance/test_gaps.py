@@ -62,3 +62,21 @@ def test_a_gap_is_named_with_both_ends() -> None:
 def test_a_range_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match="5 to 4"):
         HeldIds().add_range(5, 4)
+
+
+@given(RANGES, RANGES)
+def test_what_is_removed_is_held_no_more(added: list[tuple[int, int]], removed: list[tuple[int, int]]) -> None:
+    held, plain = HeldIds(), set[int]()
+    for start, extra in added:
+        held.add_range(start, start + extra)
+        plain.update(range(start, start + extra + 1))
+    for start, extra in removed:
+        held.remove_range(start, start + extra)
+        plain.difference_update(range(start, start + extra + 1))
+    assert _expand(held.ranges()) == sorted(plain)
+    assert all(later.first > earlier.last + 1 for earlier, later in pairwise(held.ranges()))
+
+
+def test_a_removed_range_must_not_end_before_it_begins() -> None:
+    with pytest.raises(ValueError, match="5 to 4"):
+        HeldIds().remove_range(5, 4)

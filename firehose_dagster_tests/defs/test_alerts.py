@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from firehose_dagster.alerts.delivery import Delivery
 from firehose_dagster.alerts.ledger import Ledger
-from firehose_dagster.contracts.tables import OPS_DELIVERIES
+from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.defs.alerts import deliver_spikes, ops_deliveries, spike_sensor
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.lake.catalog import open_catalog

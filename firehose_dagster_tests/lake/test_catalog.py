@@ -7,7 +7,8 @@ import pytest
 
 from firehose_dagster.contracts.columns import Column, Decimal, Scalar
 from firehose_dagster.contracts.table import NAMESPACE
-from firehose_dagster.contracts.tables import SILVER, TABLES
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake import catalog as catalog_module
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.settings import Settings

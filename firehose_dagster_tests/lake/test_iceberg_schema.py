@@ -1,6 +1,8 @@
 """Contracts as Iceberg sees them."""
 
-from firehose_dagster.contracts.tables import GOLD, OPS_AUDIT, QUARANTINE, SILVER, TABLES
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.contracts.trade_tables import GOLD, QUARANTINE, SILVER
 from firehose_dagster.lake.iceberg_schema import partition_spec, schema, sort_order
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.types import LongType
 
-from firehose_dagster.contracts.tables import QUARANTINE, SILVER, TABLES
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.contracts.trade_tables import QUARANTINE, SILVER
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.query import QueryError, run_query, to_json, to_text
 from firehose_dagster.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 from pyiceberg.table import Table
 
 from firehose_dagster.contracts.position import BATCH_ID, OFFSETS, Position
-from firehose_dagster.contracts.tables import SILVER
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.snapshots import held_position, lineage, newest_stamp
 from firehose_dagster.settings import Settings

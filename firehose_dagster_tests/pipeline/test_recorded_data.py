@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firehose_dagster.contracts.tables import GOLD, GOLD_PROVENANCE_COLUMNS
+from firehose_dagster.contracts.trade_tables import GOLD, GOLD_PROVENANCE_COLUMNS
 from firehose_dagster_tests.pipeline.recorded_trades import (
     SILVER_QUERY,
     Trade,

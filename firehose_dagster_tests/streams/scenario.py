@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
 
-from firehose_dagster.contracts.tables import GOLD, GOLD_PROVENANCE_COLUMNS
+from firehose_dagster.contracts.trade_tables import GOLD, GOLD_PROVENANCE_COLUMNS
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.spark_session import catalog_conf

@@ -14,10 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import AUDIT, OFFSETS, SILVER_SNAPSHOT, Position
 from firehose_dagster.contracts.spike import spike_id
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.tables import BRONZE, GOLD, OPS_AUDIT, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.gold_definition import BaseMinute, SpikeRule, derive

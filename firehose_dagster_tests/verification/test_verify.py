@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from firehose_dagster.contracts.position import OFFSETS
-from firehose_dagster.contracts.tables import BRONZE, GOLD, GOLD_PROVENANCE_COLUMNS, QUARANTINE, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, GOLD_PROVENANCE_COLUMNS, QUARANTINE, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.gold_recomputed import gold_equals_recomputation
