@@ -9,7 +9,7 @@ OPS_AUDIT = Table(
     doc="A micro-batch or a maintenance run, with what went in and what came out.",
     columns=(
         Column("run_id", Scalar.STRING, "Run that did it: `<query id>/<batch id>` for a micro-batch.", required=True),
-        Column("kind", Scalar.STRING, "micro_batch, or the name of the maintenance.", required=True),
+        Column("kind", Scalar.STRING, "micro_batch, or maintenance and table: `expiry:ops_audit`.", required=True),
         Column("query_id", Scalar.STRING, "Streaming query."),
         Column("batch_id", Scalar.LONG, "Batch of the query."),
         Column("started_at", Scalar.TIMESTAMP, "Start.", required=True),
@@ -42,6 +42,7 @@ OPS_AUDIT = Table(
         Column("bronze_snapshot_id", Scalar.LONG, "Bronze after the batch."),
         Column("silver_snapshot_id", Scalar.LONG, "Silver after the batch."),
         Column("gold_snapshot_id", Scalar.LONG, "Gold after the batch."),
+        Column("detail", Scalar.STRING, "What a maintenance run did, JSON; null for a micro-batch."),
     ),
     partition=Partition("started_at", "day"),
 )

@@ -14,6 +14,7 @@ from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import AUDIT
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.row_filters import at_least
 from firehose_dagster.lake.snapshots import lineage, stamp
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class BatchAudit:
     bronze_snapshot_id: int | None
     silver_snapshot_id: int | None
     gold_snapshot_id: int | None
+    detail: str | None = None
 
     def to_json(self) -> str:
         """The form of the stamp on silver's snapshot: what is known before silver is committed."""
@@ -102,7 +104,12 @@ class AuditBuffer:
                 stamped[audit.run_id] = audit
         if not stamped:
             return 0
-        held = self._catalog.load_table(OPS_AUDIT.identifier).scan(selected_fields=("run_id",)).to_arrow()
+        oldest = min(audit.started_at for audit in stamped.values())
+        held = (
+            self._catalog.load_table(OPS_AUDIT.identifier)
+            .scan(row_filter=at_least("started_at", oldest.isoformat()), selected_fields=("run_id",))
+            .to_arrow()
+        )
         missing = [stamped[run_id] for run_id in stamped.keys() - set(held.column("run_id").to_pylist())]
         if missing:
             self._append(sorted(missing, key=lambda audit: audit.started_at))
