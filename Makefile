@@ -41,6 +41,11 @@ test: setup ## Run the tests but for the slow ones; none needs Docker or the int
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
 	$(BIN)/pytest -m '(slow or chaos) and not n8n' $(TESTS)
 
+.PHONY: test-n8n
+test-n8n: setup ## Build a real n8n where it is not there (5 minutes, 2.8 GB, needs npm) and run the flows on it
+	$(BIN)/python -m firehose_dagster_tests.n8n.install
+	$(BIN)/pytest -m n8n $(TESTS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## Check style, format, types, import directions and the lock
 	$(BIN)/ruff check
