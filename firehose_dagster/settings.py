@@ -44,6 +44,30 @@ class Settings(BaseSettings):
         ge=1,
         description="Messages read back per partition at gateway start, to find what is held and what is missing.",
     )
+    gateway_symbols_per_connection: int = Field(
+        default=1_024,
+        ge=1,
+        le=1_024,
+        description="Most symbols on one WebSocket connection; the exchange allows 1,024.",
+    )
+    gateway_rotate_after_seconds: float = Field(
+        default=23 * 3_600,
+        gt=0,
+        le=24 * 3_600,
+        description="Age at which a connection is replaced by a new one that overlaps it; the exchange cuts at 24 h.",
+    )
+    gateway_weight_per_minute: int = Field(
+        default=4_800,
+        ge=100,
+        le=6_000,
+        description="REST weight a minute to stay below; the exchange allows an address 6,000, others on it included.",
+    )
+    gateway_queue_megabytes: int = Field(
+        default=64,
+        ge=1,
+        le=1_024,
+        description="Messages waiting for Kafka, in memory; when full the exchange is left unread, then healed.",
+    )
 
     kafka_bootstrap: str = Field(default="", description="Kafka bootstrap servers; empty means the embedded broker.")
     topic: str = Field(default="binance.aggtrade", description="Kafka topic of the trades.")

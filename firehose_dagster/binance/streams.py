@@ -30,14 +30,20 @@ class ConnectionPlan:
     messages: tuple[str, ...]
 
 
-def plan_connections(base_url: str, symbols: Sequence[str]) -> list[ConnectionPlan]:
-    """The connections that carry the aggregate trades of `symbols`, each symbol once, at most 1,024 a connection.
+def plan_connections(
+    base_url: str, symbols: Sequence[str], symbols_per_connection: int = MAX_STREAMS_PER_CONNECTION
+) -> list[ConnectionPlan]:
+    """The connections that carry the aggregate trades of `symbols`, each symbol once, in the order given.
 
     All use the combined path and ask for microseconds. A short list stands in the URL; a long one is subscribed by
-    message.
+    message. Raises ValueError for more symbols a connection than the exchange allows.
     """
+    if not 1 <= symbols_per_connection <= MAX_STREAMS_PER_CONNECTION:
+        raise ValueError(
+            f"a connection carries 1 to {MAX_STREAMS_PER_CONNECTION:,} streams, not {symbols_per_connection}"
+        )
     unique = tuple(dict.fromkeys(symbols))
-    return [_plan(base_url.rstrip("/"), chunk) for chunk in _chunks(unique, MAX_STREAMS_PER_CONNECTION)]
+    return [_plan(base_url.rstrip("/"), chunk) for chunk in _chunks(unique, symbols_per_connection)]
 
 
 def subscribe_message(streams: Sequence[str], request_id: int) -> str:

@@ -56,7 +56,9 @@ class Pipeline:
         for symbol, tail in tails.items():
             for hole in tail.holes():
                 healer.request(symbol, hole)
-        plans = plan_connections(self._settings.exchange_ws_url, self._symbols)
+        plans = plan_connections(
+            self._settings.exchange_ws_url, self._symbols, self._settings.gateway_symbols_per_connection
+        )
         self._connections = [StreamConnection(plan, continuity, healer, publisher, self._halt) for plan in plans]
         self._healer = healer
         self._publisher = publisher

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from filelock import FileLock, Timeout
 
-from firehose_dagster.binance.limits import MAX_STREAMS_PER_CONNECTION
 from firehose_dagster.gateway.errors import GatewayAlreadyRunningError, GatewayError
 from firehose_dagster.gateway.pipeline import Pipeline
 from firehose_dagster.gateway.status import GatewayStatus, State, read_status, write_status
@@ -95,7 +94,7 @@ class _Run:
 
     def _thread_limit(self) -> int:
         # All symbols of the exchange are some thousands; the pool starts only the threads it needs.
-        return 8 + len(self._settings.symbols) // MAX_STREAMS_PER_CONNECTION
+        return 8 + len(self._settings.symbols) // self._settings.gateway_symbols_per_connection
 
     def _report(self, state: State, last_error: str | None = None) -> None:
         status = self._pipeline.status(state, last_error)

@@ -3,6 +3,8 @@
 import json
 
 from firehose_dagster.binance.limits import MAX_STREAMS_PER_CONNECTION
+import pytest
+
 from firehose_dagster.binance.streams import plan_connections, subscribe_message
 
 BASE = "wss://data-stream.binance.vision"
@@ -40,3 +42,10 @@ def test_a_subscribe_message_is_what_the_exchange_documents() -> None:
         "params": ["btcusdt@aggTrade"],
         "id": 7,
     }
+
+
+def test_fewer_symbols_a_connection_are_more_connections_and_more_than_allowed_is_refused() -> None:
+    plans = plan_connections("ws://x", ["A", "B", "C", "A"], symbols_per_connection=2)
+    assert [plan.symbols for plan in plans] == [("A", "B"), ("C",)]
+    with pytest.raises(ValueError, match="1 to 1,024 streams, not 1025"):
+        plan_connections("ws://x", ["A"], symbols_per_connection=1_025)
