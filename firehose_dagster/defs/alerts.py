@@ -20,6 +20,7 @@ from firehose_dagster.alerts.webhook import WebhookSender
 from firehose_dagster.alerts.webhook_target import webhook_url
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.contracts.trade_tables import SPIKES
+from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.lake.catalog import open_catalog
@@ -95,6 +96,7 @@ def select_spikes(context: dg.OpExecutionContext, config: SelectSpikesConfig, fi
         ],
         missing=[attempt for attempt in attempts if attempt.key.spike_id not in spikes],
     )
+    reached(CrashPoint.ALERT_SELECTED)
     context.add_output_metadata(
         {
             "selected": len(selection.outgoing),
@@ -123,6 +125,7 @@ def post_spikes_to_webhook(context: dg.HookContext) -> None:
     try:
         with WebhookSender(webhook_url(settings), settings.webhook_secret.get_secret_value()) as sender:
             for row in dispatch(selection.outgoing, sender.post, context.run_id, budget_seconds=POSTING_BUDGET_SECONDS):
+                reached(CrashPoint.ALERT_POSTED)
                 rows.append(row)
                 context.log.info(_line(row))
     except ValueError as error:
@@ -203,6 +206,7 @@ def _record(context: dg.HookContext, settings: Settings, rows: Sequence[Delivery
     except LedgerError as error:
         context.log.error(f"{len(rows)} outcomes were not recorded, their alerts may be sent again: {error}")
         return
+    reached(CrashPoint.ALERT_RECORDED)
     outcomes = sorted({row.outcome for row in rows})
     counts: dict[str, int] = {outcome: sum(row.outcome == outcome for row in rows) for outcome in outcomes}
     context.instance.report_runless_asset_event(
@@ -234,7 +238,7 @@ def _secret_problem(settings: Settings) -> str | None:
 def _without_recorded(attempts: Sequence[Attempt], deliveries: Sequence[Delivery]) -> list[Attempt]:
     """What is still to do: a run that is executed again must not post twice what it posted once."""
     recorded = {(row.key.spike_id, row.attempt) for row in deliveries}
-    delivered = {row.key.spike_id for row in deliveries if row.outcome == "delivered"}
+    delivered = {row.key.spike_id for row in deliveries if row.outcome in ("delivered", "acknowledged")}
     return [
         attempt
         for attempt in attempts

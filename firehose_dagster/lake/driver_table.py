@@ -17,6 +17,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.table import Table
+from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import file_io_properties
 from firehose_dagster.lake.iceberg_schema import schema
 from firehose_dagster.settings import Settings
@@ -30,6 +31,8 @@ class DriverTable:
     def __init__(self, spark: SparkSession, table: Table, settings: Settings) -> None:
         self._jvm = cast(Any, spark._jvm)
         self._contract = table
+        self._file_written = _crash_point(table, "file-written")
+        self._committed = _crash_point(table, "committed")
         self._table: Any = self._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
             spark._jsparkSession,
             table.spark_identifier,
@@ -68,7 +71,9 @@ class DriverTable:
             getattr(update, add)(self._write(partition, part))
         for key, value in properties.items():
             update.set(key, value)
+        reached(self._file_written)
         update.commit()
+        reached(self._committed)
         return int(self._table.currentSnapshot().snapshotId())
 
     def _partitions(self, rows: pa.Table) -> list[tuple[int, pa.Table]]:
@@ -94,6 +99,11 @@ class DriverTable:
             .withPartitionValues([value])
             .build()
         )
+
+
+def _crash_point(table: Table, effect: str) -> CrashPoint | None:
+    name = f"{table.name}-{effect}"
+    return CrashPoint(name) if name in set(CrashPoint) else None
 
 
 def _date(day: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pyspark.sql import SparkSession
 
+from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.spark_session import start_session
 from firehose_dagster.settings import Settings
@@ -49,6 +50,7 @@ def run_streams(
     spark.sparkContext.setLogLevel("ERROR")
     lease = StreamLease(spark, settings)
     lease.take(owner)
+    reached(CrashPoint.LEASE_TAKEN)
     try:
         shown: list[ProgressFile] = []
 

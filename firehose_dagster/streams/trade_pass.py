@@ -20,6 +20,7 @@ from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import AUDIT, BATCH_ID, QUERY_ID, WATERMARK, Position
 from firehose_dagster.contracts.rules import CONFLICT_RULE
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings
@@ -86,6 +87,7 @@ class TradePass:
 
         Raises ``RowsLostError`` where silver did not take exactly the batch's new rows.
         """
+        reached(CrashPoint.BATCH_PLANNED)
         started_at = datetime.now(UTC)
         spark = records.sparkSession
         _set_codegen(spark, enabled=self._expected_rows >= _INTERPRETED_BELOW_ROWS)
@@ -105,20 +107,24 @@ class TradePass:
         query_id, _, batch_id = run_id.rpartition("/")
         provenance = {QUERY_ID: query_id, BATCH_ID: batch_id}
         self._append_bronze(spark, parsed, batch, provenance)
+        reached(CrashPoint.BRONZE_COMMITTED)
 
         verdicts, unclear = self._classify(spark, parsed, batch)
+        reached(CrashPoint.BATCH_CLASSIFIED)
         invalid = batch.rows - batch.valid_rows
         broken = _counts(broken_rules(parsed)) if invalid else {}
         if verdicts.conflicts:
             broken = {**broken, CONFLICT_RULE: len(verdicts.conflicts)}
         if invalid or verdicts.conflicts:
             self._append_quarantine(spark, parsed, batch, verdicts, started_at, provenance)
+            reached(CrashPoint.QUARANTINE_COMMITTED)
 
         new = silver_rows(parsed, _coordinates(spark, verdicts.excluded))
         # A row that silver does not take must not say what is late or final.
         inserted = self._inserted(new) if verdicts.excluded else batch.inserted
         audit = self._audit(batch, verdicts, inserted, broken, run_id, started_at)
         self._merge_silver(spark, new, batch, inserted, audit, provenance)
+        reached(CrashPoint.SILVER_COMMITTED)
         silver_snapshot_id = self._silver.snapshot_id()
         committed_at = datetime.now(UTC)
 
@@ -139,8 +145,10 @@ class TradePass:
             gold_snapshot_id=outcome.gold_snapshot_id,
         )
         self._audits.add(finished)
+        reached(CrashPoint.AUDIT_BUFFERED)
         _log(finished)
         self._on_batch(finished)
+        reached(CrashPoint.BATCH_DONE)
 
     def _append_bronze(
         self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary, provenance: Mapping[str, str]

@@ -1,53 +1,21 @@
 """A crash between any two effects of a batch is repaired by replaying, however the batches are then cut."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from firehose_dagster.streams.batch_audit import AuditBuffer
-from firehose_dagster.streams.gold_layer import GoldLayer
-from firehose_dagster.streams.gold_table import GoldTable
-from firehose_dagster.streams.spike_events import SpikeEvents
-from firehose_dagster.streams.trade_pass import RowsLostError, TradePass
+from firehose_dagster.crash_points import CrashPoint, crashing
+from firehose_dagster.streams.trade_pass import RowsLostError
 from firehose_dagster_tests.streams.scenario import Message, Scenario, trade, trades
 
 pytestmark = pytest.mark.spark
 
 
-class CrashError(BaseException):
-    """The process died here."""
-
-
-@contextmanager
-def crash(owner: type[Any], step: str, *, after: bool) -> Iterator[None]:
-    """Within, the step ends in a crash: before it did anything, or after all of it."""
-    original: Callable[..., Any] = getattr(owner, step)
-
-    def crashing(*args: Any, **kwargs: Any) -> Any:
-        if after:
-            original(*args, **kwargs)
-        raise CrashError(step)
-
-    setattr(owner, step, crashing)
-    try:
-        with pytest.raises(CrashError):
-            yield
-    finally:
-        setattr(owner, step, original)
-
-
-CRASH_POINTS = [
-    pytest.param(TradePass, "_append_bronze", False, id="before_bronze"),
-    pytest.param(TradePass, "_append_bronze", True, id="after_bronze"),
-    pytest.param(TradePass, "_append_quarantine", True, id="after_quarantine"),
-    pytest.param(TradePass, "_merge_silver", True, id="after_silver"),
-    pytest.param(SpikeEvents, "append", False, id="before_spikes"),
-    pytest.param(SpikeEvents, "append", True, id="after_spikes"),
-    pytest.param(GoldTable, "replace", True, id="after_gold"),
-    pytest.param(AuditBuffer, "add", False, id="before_audit"),
-]
+ALERT_POINTS = {CrashPoint.ALERT_SELECTED, CrashPoint.ALERT_POSTED, CrashPoint.ALERT_RECORDED}
+"""Passed by the alert job; see test_alerts.py."""
+HOST_POINTS = {CrashPoint.LEASE_TAKEN}
+"""Passed before there is a pass; the sweep over processes has it."""
+PASS_POINTS = [point for point in CrashPoint if point not in ALERT_POINTS | HOST_POINTS]
 
 
 def _calm() -> list[Message]:
@@ -74,22 +42,36 @@ def gold_without_a_crash() -> dict[str, list[dict[str, Any]]]:
     return {}
 
 
-@pytest.mark.parametrize(("owner", "step", "after"), CRASH_POINTS)
-def test_after_a_crash_a_replay_in_other_batches_ends_in_a_proven_lake(
-    scenario: Scenario, owner: type[Any], step: str, after: bool, gold_without_a_crash: dict[str, list[dict[str, Any]]]
+def _third() -> list[Message | bytes]:
+    """Another spike, a duplicate of the second part, a bad row."""
+    return [
+        trade(16, 16, price="130", qty="1"),
+        trade(13, 13, price="100", qty="50"),
+        b"[]",
+        trade(17, 17, price="130", qty="500"),
+    ]
+
+
+@pytest.mark.parametrize("crashes", [pytest.param(1, marks=pytest.mark.slow), 2], ids=["once", "twice"])
+@pytest.mark.parametrize("point", PASS_POINTS)
+def test_after_crashes_a_replay_in_other_batches_ends_in_a_proven_lake(
+    scenario: Scenario, point: CrashPoint, crashes: int, gold_without_a_crash: dict[str, list[dict[str, Any]]]
 ) -> None:
     scenario.send(*_calm())
     scenario.run()
-    scenario.send(*_second())
-    with crash(owner, step, after=after):
-        scenario.run()
-    scenario.kill()
-    scenario.send(trade(16, 16, price="130", qty="1"), trade(13, 13, price="100", qty="50"), b"[]")
+    for crash, messages in enumerate((_second(), _third())):
+        scenario.send(*messages)
+        if crash < crashes:
+            with crashing(point):
+                scenario.run(rows_a_batch=20 - crash)
+                # What is buffered is written by the clean stop: its points lie in there.
+                scenario.stop()
+            scenario.kill()
     scenario.run(rows_a_batch=6)
     scenario.stop()
     scenario.require_proven()
-    assert scenario.count("crypto_bronze_aggtrade") == 23
-    assert scenario.count("crypto_silver_trades") == 17
+    assert scenario.count("crypto_bronze_aggtrade") == 24
+    assert scenario.count("crypto_silver_trades") == 18
     assert scenario.quarantined() == [
         (14, ["message_is_a_flat_json_object"]),
         (15, ["same_id_has_same_content"]),
@@ -97,13 +79,17 @@ def test_after_a_crash_a_replay_in_other_batches_ends_in_a_proven_lake(
         (22, ["message_is_a_flat_json_object"]),
     ]
     spikes = scenario.query("SELECT kind, epoch_us(minute) // 60000000 AS minute FROM crypto_spikes ORDER BY 2, 1")
-    assert [row["kind"] for row in spikes] == ["volume", "price"]
+    assert [row["kind"] for row in spikes] == ["volume", "price", "volume"]
     assert scenario.gold() == gold_without_a_crash.setdefault("gold", scenario.gold())
+
+
+def test_every_point_is_passed_by_some_sweep() -> None:
+    assert {*PASS_POINTS, *HOST_POINTS, *ALERT_POINTS} == set(CrashPoint)
 
 
 def test_a_crash_in_the_first_batch_of_all_is_repaired(scenario: Scenario) -> None:
     scenario.send(*trades(1, 4), b"", trade(2, 0.5))
-    with crash(GoldLayer, "update", after=False):
+    with crashing(CrashPoint.SILVER_COMMITTED):
         scenario.run()
     scenario.kill()
     scenario.stop()
@@ -113,10 +99,10 @@ def test_a_crash_in_the_first_batch_of_all_is_repaired(scenario: Scenario) -> No
 
 def test_two_crashes_in_a_row_at_different_steps_are_repaired(scenario: Scenario) -> None:
     scenario.send(*_calm(), *_second())
-    with crash(TradePass, "_append_quarantine", after=True):
+    with crashing(CrashPoint.QUARANTINE_COMMITTED):
         scenario.run(rows_a_batch=16)
     scenario.kill()
-    with crash(TradePass, "_merge_silver", after=True):
+    with crashing(CrashPoint.SILVER_COMMITTED):
         scenario.run(rows_a_batch=14)
     scenario.kill()
     scenario.run(rows_a_batch=5)
