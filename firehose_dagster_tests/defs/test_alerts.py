@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from firehose_dagster.alerts.delivery import Delivery
 from firehose_dagster.alerts.ledger import Ledger
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
+from firehose_dagster.crash_points import CrashPoint, crashing
 from firehose_dagster.defs.alerts import deliver_spikes, ops_deliveries, spike_sensor
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.lake.catalog import open_catalog
@@ -168,6 +169,28 @@ def test_a_run_that_is_executed_again_posts_nothing_twice(installation: Installa
                 run_config=request.run_config, instance=installation.instance
             ).success
         assert receiver.status.received == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "posts"), [(CrashPoint.ALERT_SELECTED, 1), (CrashPoint.ALERT_POSTED, 2), (CrashPoint.ALERT_RECORDED, 1)]
+)
+def test_a_crash_of_the_run_loses_no_alert_and_a_second_post_has_the_same_id(
+    installation: Installation, point: CrashPoint, posts: int
+) -> None:
+    spike = spike_of("BTCUSDT", this_minute())
+    append_spikes(installation.settings, [spike])
+    (request,) = installation.look().run_requests or []
+    with receiving(installation.port) as (receiver, _):
+        with crashing(point):
+            deliver_spikes.execute_in_process(run_config=request.run_config, instance=installation.instance)
+        # As the daemon does with the run of a process that died: it is closed, and the sensor looks again.
+        for record in installation.instance.get_run_records():
+            installation.instance.report_run_failed(record.dagster_run)
+        assert deliver_spikes.execute_in_process(instance=installation.instance).success
+        assert receiver.status.received == posts
+        assert receiver.status.last is not None
+        assert receiver.status.last.spike_id == spike.spike_id
+    assert installation.history() == [("BTCUSDT", 1, "delivered")]
 
 
 def test_a_person_may_start_the_job_without_configuration(installation: Installation) -> None:
