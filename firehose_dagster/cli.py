@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from firehose_dagster.commands import alerts, installation, lake, processes  # noqa: F401 - each registers its commands
+from firehose_dagster.commands import (  # noqa: F401 - each registers its commands
+    alerts,
+    api,
+    installation,
+    lake,
+    processes,
+)
 from firehose_dagster.commands.application import app
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.log_files import log_to_console

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-Outcome = Literal["delivered", "failed", "unknown", "expired", "dead", "replay"]
+Outcome = Literal["delivered", "failed", "unknown", "expired", "dead", "replay", "acknowledged"]
 """`delivered`: the receiver answered 2xx. `failed`: it answered otherwise, or was never reached. `unknown`: no answer
 came, it may hold the alert. `expired`: too old to post, never posted. `dead`: given up. `replay`: a person asked for it
-again."""
+again. `acknowledged`: the receiver called back, it has processed the alert."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 

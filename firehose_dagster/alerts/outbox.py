@@ -16,7 +16,9 @@ BACKOFF: tuple[timedelta, ...] = (
 )
 """Wait after the first, second, ... attempt; after one more the spike is dead."""
 
-_SETTLED = frozenset({"delivered", "expired", "dead"})
+_RECEIVED = frozenset({"delivered", "acknowledged"})
+"""For ever: not even a replay sends these again."""
+_SETTLED = frozenset({"expired", "dead"})
 _TRIED = frozenset({"failed", "unknown"})
 
 
@@ -51,9 +53,10 @@ def plan(
 ) -> Plan:
     """Plan deliveries at `now`. Spikes known only from their deliveries count as well.
 
-    Guaranteed: a delivered spike is never attempted again; none is attempted before its backoff has passed; within a
-    symbol a spike waits for every earlier one that is neither delivered, expired nor dead; a spike whose minute began
-    more than `max_age` ago and was never attempted is expired, unless a person replays it.
+    Guaranteed: a delivered or acknowledged spike is never attempted again; none is attempted before its backoff has
+    passed; within a symbol a spike waits for every earlier one that is not settled: neither delivered nor acknowledged,
+    expired nor dead; a spike whose minute began more than `max_age` ago and was never attempted is expired, unless a
+    person replays it.
     """
     histories = by_spike(deliveries)
     keys = {history[0].key for history in histories.values()} | set(spikes)
@@ -98,7 +101,7 @@ def replays(spike_ids: Iterable[str], deliveries: Iterable[Delivery], now: datet
         history = histories.get(spike_id, [])
         if not history:
             refused.append(f"{spike_id} was never attempted nor expired")
-        elif any(row.outcome == "delivered" for row in history):
+        elif any(row.outcome in _RECEIVED for row in history):
             refused.append(f"{spike_id} is delivered")
         else:
             rows.append(
@@ -115,7 +118,7 @@ def _since_replay(history: Sequence[Delivery]) -> Sequence[Delivery]:
 
 
 def _is_settled(history: Sequence[Delivery]) -> bool:
-    return any(row.outcome == "delivered" for row in history) or any(
+    return any(row.outcome in _RECEIVED for row in history) or any(
         row.outcome in _SETTLED for row in _since_replay(history)
     )
 

@@ -56,7 +56,12 @@ OPS_DELIVERIES = Table(
         MINUTE,
         Column("kind", Scalar.STRING, "price or volume.", required=True),
         Column("attempt", Scalar.INT, "Counts the rows of the spike, from 1.", required=True),
-        Column("outcome", Scalar.STRING, "delivered, failed, unknown, expired, dead or replay.", required=True),
+        Column(
+            "outcome",
+            Scalar.STRING,
+            "delivered, failed, unknown, expired, dead, replay or acknowledged.",
+            required=True,
+        ),
         Column("http_status", Scalar.INT, "Status of the answer; null where none came."),
         Column("detail", Scalar.STRING, "What went wrong; null where nothing did."),
         Column("attempted_at", Scalar.TIMESTAMP, "When it was tried.", required=True),

@@ -1,12 +1,15 @@
 """An Iceberg snapshot as a DuckDB view: pyiceberg plans the files, DuckDB reads them where they lie on a local disk.
 
-Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL.
+Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL. Files on
+an object store are read by Arrow, for DuckDB's own extension for that is not in its package: as DuckDB asks for them,
+only the columns and row groups that a query needs, and by name (the contracts never rename a column).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from urllib.parse import urlparse
 
 import duckdb
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.table import Table
 from pyiceberg.types import (
     BooleanType,
@@ -32,6 +35,7 @@ _SCALARS: dict[type[IcebergType], str] = {
     DateType: "DATE",
     DoubleType: "DOUBLE",
 }
+ALWAYS_TRUE = AlwaysTrue()
 _GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -54,17 +58,25 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def make_view(connection: duckdb.DuckDBPyConnection, name: str, table: Table, snapshot_id: int | None) -> list[str]:
+def make_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    table: Table,
+    snapshot_id: int | None,
+    file_filter: BooleanExpression = ALWAYS_TRUE,
+    columns: Collection[str] = (),
+) -> list[str]:
     """Make the view `name` over a snapshot of the table (None: a typed, empty view), columns as the table has them now.
 
-    Returns the local files that the view reads, so that the caller can allow these and no others. Files on an object
-    store, and files with row deletes, are read by pyiceberg into memory instead.
+    With `columns` the view has these alone. Files without a row that `file_filter` lets pass are left out where Iceberg's metadata tells; of the other files the
+    view may show every row. Returns the local files that the view reads, so that the caller can allow these and no
+    others. Files on an object store, and files with row deletes, are read by pyiceberg into memory instead.
     """
-    fields = table.schema().fields
+    fields = [field for field in table.schema().fields if not columns or field.name in columns]
     if snapshot_id is None:
         make_empty_view(connection, name, {field.name: duckdb_type(field.field_type) for field in fields})
         return []
-    scan = table.scan(snapshot_id=snapshot_id)
+    scan = table.scan(snapshot_id=snapshot_id, row_filter=file_filter)
     tasks = list(scan.plan_files())
     paths = [_local_path(task.file.file_path) for task in tasks]
     if not tasks:
@@ -73,7 +85,7 @@ def make_view(connection: duckdb.DuckDBPyConnection, name: str, table: Table, sn
     local_paths = [path for path in paths if path is not None]
     if len(local_paths) < len(tasks) or any(task.delete_files for task in tasks):
         names = tuple(field.name for field in fields)
-        connection.register(f"{name}__rows", table.scan(snapshot_id=snapshot_id, selected_fields=names).to_arrow())
+        connection.register(f"{name}__rows", scan.select(*names).to_arrow())
         connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "{name}__rows"')  # noqa: S608 names of contracts
         return []
     source = parquet_source(fields, local_paths)
