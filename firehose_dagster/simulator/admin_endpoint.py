@@ -1,34 +1,50 @@
-"""Paths under `/admin`, for tests and demos: what the exchange has done, and what is to go wrong."""
+"""Paths under `/admin` that tell what the exchange has and did, and `inject`."""
 
 import asyncio
 
 from aiohttp import web
 
-from firehose_dagster.simulator.faults import Faults
+from firehose_dagster.simulator.fault_board import FaultBoard
+from firehose_dagster.simulator.holed_source import HoledSource
 from firehose_dagster.simulator.publisher import Publisher, utc_now_us
-from firehose_dagster.simulator.source import Source
+from firehose_dagster.simulator.trade import rest_text
+from firehose_dagster.simulator.violations import Violations
+from firehose_dagster.simulator.websocket_endpoint import WebSocketEndpoint
+from firehose_dagster.simulator.weights import Weights
+
+MOST_TRADES = 100_000
 
 
 class AdminEndpoint:
     """No authentication: the exchange is for one machine and listens on loopback unless told otherwise."""
 
-    def __init__(self, source: Source, publisher: Publisher, faults: Faults) -> None:
+    def __init__(
+        self,
+        source: HoledSource,
+        publisher: Publisher,
+        board: FaultBoard,
+        sockets: WebSocketEndpoint,
+        weights: Weights,
+        violations: Violations,
+    ) -> None:
         self._source = source
         self._publisher = publisher
-        self._faults = faults
+        self._board = board
+        self._sockets = sockets
+        self._weights = weights
+        self._violations = violations
 
     def add_to(self, app: web.Application) -> None:
         """Register the paths."""
         app.router.add_get("/admin/status", self._status)
-        app.router.add_post("/admin/disconnect", self._disconnect)
+        app.router.add_get("/admin/oracle", self._oracle)
+        app.router.add_get("/admin/trades", self._trades)
         app.router.add_post("/admin/inject", self._inject)
-        app.router.add_post("/admin/skip", self._skip)
-        app.router.add_post("/admin/mute", self._mute)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        """Source, symbols with the ids due so far, frames sent, clients, and whether a finite source has finished."""
-        now_us = utc_now_us()
+        """Source, symbols with the ids due so far, what was sent, asked for and violated, and faults to come."""
         symbols: dict[str, object] = {}
+        now_us = utc_now_us()
         for symbol in self._source.symbols:
             ids = await asyncio.to_thread(self._source.due_ids, symbol, now_us)
             first_id, last_id = ids if ids else (None, None)
@@ -39,46 +55,60 @@ class AdminEndpoint:
                 "symbols": symbols,
                 "frames_sent": self._publisher.sent_frames,
                 "clients": len(self._publisher.clients),
+                "streams_by_client": [len(client.streams) for client in self._publisher.clients],
                 "finished": self._publisher.finished,
-                "faults": self._faults.status(now_us),
+                "connection_attempts": self._sockets.attempts,
+                "rest_requests": self._weights.requests,
+                "highest_weight": self._weights.highest,
+                "violations": self._violations.as_json(),
+                "faults": self._board.status(),
             }
         )
 
-    async def _disconnect(self, request: web.Request) -> web.Response:
-        """Drop all WebSocket connections: with `?code=` by a closing handshake, else abruptly."""
-        clients = tuple(self._publisher.clients)
-        code = _number(request, "code") if "code" in request.query else None
-        if code is None:
-            for client in clients:
-                client.abort()
-        else:
-            await asyncio.gather(*(client.close(code) for client in clients))
-        return web.json_response({"disconnected": len(clients)})
+    async def _oracle(self, request: web.Request) -> web.Response:
+        """Of each symbol, or those of `?symbols=`: what a client that missed nothing holds.
+
+        `first_sent_id`: of the first trade ever handed to a client. `last_id`: the highest that is due and exists.
+        `holes`: first and last id of each true hole; every other id between the two exists.
+        """
+        wanted = [symbol for symbol in request.query.get("symbols", "").split(",") if symbol]
+        now_us = utc_now_us()
+        known = {}
+        for symbol in wanted or self._source.symbols:
+            ids = await asyncio.to_thread(self._source.due_ids, symbol, now_us) if self._trades_here(symbol) else None
+            known[symbol] = {
+                "first_sent_id": self._publisher.first_sent_id(symbol),
+                "last_id": ids[1] if ids else None,
+                "holes": self._source.holes(symbol),
+            }
+        return web.json_response(known)
+
+    async def _trades(self, request: web.Request) -> web.Response:
+        """As aggTrades by id in microseconds, up to 100,000, whatever faults and limits there are."""
+        symbol = request.query.get("symbol", "")
+        if not self._trades_here(symbol):
+            raise web.HTTPBadRequest(text=f"symbol={symbol!r} does not trade here")
+        from_id, limit = _number(request, "fromId", 0), _number(request, "limit", MOST_TRADES)
+        trades = await asyncio.to_thread(
+            self._source.trades_from, symbol, from_id, min(limit, MOST_TRADES), utc_now_us()
+        )
+        body = f"[{','.join(rest_text(trade, microseconds=True) for trade in trades)}]"
+        return web.Response(text=body, content_type="application/json")
 
     async def _inject(self, request: web.Request) -> web.Response:
         """Send the body, as it is, as one text frame to every client that has a subscription."""
-        text = await request.text()
+        payload = await request.read()
         clients = [client for client in self._publisher.clients if client.streams and not client.closed]
         for client in clients:
-            client.send_raw(text)
+            client.send_bytes(payload)
         return web.json_response({"sent_to": len(clients)})
 
-    async def _skip(self, request: web.Request) -> web.Response:
-        """Keep `?symbol=`'s next `&count=` trades from the WebSocket clients."""
-        symbol = request.query.get("symbol", "")
-        if symbol not in self._source.symbols:
-            raise web.HTTPBadRequest(text=f"symbol={symbol!r} does not trade here")
-        self._faults.skip(symbol, _number(request, "count"))
-        return web.json_response(self._faults.status(utc_now_us()))
-
-    async def _mute(self, request: web.Request) -> web.Response:
-        """Send no data for `?seconds=`; 0 ends it."""
-        self._faults.mute(utc_now_us() + _number(request, "seconds") * 1_000_000)
-        return web.json_response(self._faults.status(utc_now_us()))
+    def _trades_here(self, symbol: str) -> bool:
+        return symbol in self._source.symbols
 
 
-def _number(request: web.Request, name: str) -> int:
-    text = request.query.get(name, "")
+def _number(request: web.Request, name: str, otherwise: int) -> int:
+    text = request.query.get(name, str(otherwise))
     if not (text.isascii() and text.isdigit()):
         raise web.HTTPBadRequest(text=f"{name}={text!r}: a whole number from 0 is needed")
     return int(text)

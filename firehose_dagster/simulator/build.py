@@ -1,6 +1,7 @@
 """The source that the options name."""
 
 from firehose_dagster.simulator.archive import read_archives
+from firehose_dagster.simulator.history_sent import HistorySent
 from firehose_dagster.simulator.options import ExchangeOptions
 from firehose_dagster.simulator.recording import read_recordings
 from firehose_dagster.simulator.replay import ReplaySource
@@ -20,6 +21,7 @@ def build_source(options: ExchangeOptions, now_us: int) -> Source:
             options.symbols,
             options.rate,
             options.history_minutes,
+            history_sent=HistorySent(options.history_sent, options.seed),
             closes_at_us=None
             if options.duration_seconds is None
             else now_us + round(options.duration_seconds * 1_000_000),

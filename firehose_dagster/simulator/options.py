@@ -24,7 +24,7 @@ class ExchangeOptions:
     archives: tuple[Path, ...] = ()
     """Daily aggTrades files, see `archive.read_archives`."""
     synthetic: bool = False
-    """A made-up market; `seed`, `symbols`, `rate`, `history_minutes` and `duration_seconds` belong to it."""
+    """A made-up market; `seed` to `duration_seconds` below belong to it."""
 
     seed: int = 1
     symbols: tuple[str, ...] = DEFAULT_SYMBOLS
@@ -32,6 +32,8 @@ class ExchangeOptions:
     """Mean trades a second, over all symbols."""
     history_minutes: int = 35
     """Minutes before a symbol's first subscription that are sent first, as fast as the client reads."""
+    history_sent: Path | None = None
+    """A file that remembers over restarts which symbols had their history: they get none again, as from Binance."""
     duration_seconds: float | None = None
     """The synthetic market closes this long after the start; None: never."""
 
@@ -50,6 +52,14 @@ class ExchangeOptions:
     """More than this from one client closes its connection with code 1008."""
     weight_per_minute: int = 6_000
     """REST weight of an address above which it is answered 429 until the minute ends."""
+    limited_requests_tolerated: int = 10
+    """Requests of an address that was answered 429 beyond which it is banned: 418."""
+    ban_seconds: float = 120.0
+    """Of the first ban; each next one is twice as long."""
+    connection_attempts_per_5_minutes: int = 300
+    """More handshakes of an address are refused with 429."""
+    connection_max_age_seconds: float = 86_400.0
+    """Connections are closed at this age."""
 
     def __post_init__(self) -> None:
         given = [
@@ -74,6 +84,8 @@ class ExchangeOptions:
             ("speed", self.speed, 0.0),
             ("history_minutes", float(self.history_minutes), 0.0),
             ("duration_seconds", self.duration_seconds or 0.0, 0.0),
+            ("connection_max_age_seconds", self.connection_max_age_seconds, 0.1),
+            ("connection_attempts_per_5_minutes", float(self.connection_attempts_per_5_minutes), 1.0),
         ):
             if not number >= least:
                 raise ExchangeOptionsError(f"{name} is {number:g}, it must be at least {least:g}")

@@ -3,14 +3,15 @@
 import asyncio
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from firehose_dagster.simulator.client import Client
-from firehose_dagster.simulator.faults import Faults
 from firehose_dagster.simulator.frame_text import FrameKind, frame
 from firehose_dagster.simulator.source import Event, Source, Tape
+from firehose_dagster.simulator.stream_faults import StreamFaults
+from firehose_dagster.simulator.trade import stream_of
 
 _FOREVER_US = 1 << 62
 _SHORTEST_WAIT_SECONDS = 0.005
@@ -36,12 +37,14 @@ class _Lane:
     clients: dict[Client, None] = field(default_factory=dict)
     queued: bool = False
     """Whether it stands in the heap."""
+    first_sent_id: int | None = None
+    """Of the trades that were handed to a client."""
 
 
 class Publisher:
     """Everything runs in one event loop. A stream whose client does not keep up waits; it loses nothing by that."""
 
-    def __init__(self, source: Source, faults: Faults, now_us: Callable[[], int] = utc_now_us) -> None:
+    def __init__(self, source: Source, faults: StreamFaults, now_us: Callable[[], int] = utc_now_us) -> None:
         self._source = source
         self._faults = faults
         self._now_us = now_us
@@ -84,6 +87,24 @@ class Publisher:
         if (lane := self._lanes.get(stream)) is not None:
             lane.clients.pop(client, None)
 
+    def clients_of(self, symbols: Collection[str]) -> tuple[Client, ...]:
+        """Those with a stream of at least one of the symbols, whatever the stream; all where no symbol is given."""
+        if not symbols:
+            return tuple(self.clients)
+        names = {symbol.lower() for symbol in symbols}
+        return tuple(
+            client for client in self.clients if any(stream.split("@", 1)[0] in names for stream in client.streams)
+        )
+
+    def first_sent_id(self, symbol: str) -> int | None:
+        """The first trade of the symbol that was ever handed to a client; None before it."""
+        lane = self._lanes.get(stream_of(symbol))
+        return None if lane is None else lane.first_sent_id
+
+    def wake(self) -> None:
+        """Look at once for what is due: a fault may have changed when that is."""
+        self._changed.set()
+
     @property
     def finished(self) -> bool:
         """Whether every stream ever subscribed to has come to its end and all of it was taken by the sockets."""
@@ -93,7 +114,8 @@ class Publisher:
                 lane.tape.skip(now_us)
             if lane.tape.next_due_us() is not None:
                 return False
-        return bool(self._lanes) and not any(client.unread_bytes for client in self.clients)
+        held_back = self._faults.next_release_us is not None
+        return bool(self._lanes) and not held_back and not any(client.unread_bytes for client in self.clients)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -112,6 +134,7 @@ class Publisher:
     def _publish_window(self) -> float | None:
         """Send what is due, at most a window of it; seconds to wait for more, None: until something changes."""
         now_us = self._now_us()
+        self._send_released(now_us)
         horizon_us = now_us if self._source.paced else _FOREVER_US
         congested = {client for client in self.clients if client.congested}
         due: list[tuple[int, _Lane, Event]] = []
@@ -144,24 +167,45 @@ class Publisher:
         due.sort(key=itemgetter(0))
         faulty = self._faults.any(now_us)
         for _, lane, event in due:
-            if faulty and self._faults.withholds(lane.symbol, event, now_us):
-                continue
-            frames: dict[FrameKind, bytes] = {}
-            for client in lane.clients:
-                encoded = frames.get(client.kind)
-                if encoded is None:
-                    encoded = frames[client.kind] = frame(event, lane.stream, lane.symbol, client.kind, now_us)
-                client.offer(encoded)
+            if faulty:
+                for passed in self._faults.pass_on(lane.stream, lane.symbol, event, now_us):
+                    self._offer(lane, passed, now_us)
+            else:
+                self._offer(lane, event, now_us)
+        self._flush()
+
+    def _send_released(self, now_us: int) -> None:
+        released = False
+        for stream, event in self._faults.released(now_us):
+            self._offer(self._lanes[stream], event, now_us)
+            released = True
+        if released:
+            self._flush()
+
+    def _offer(self, lane: _Lane, event: Event, now_us: int) -> None:
+        frames: dict[FrameKind, bytes] = {}
+        for client in lane.clients:
+            encoded = frames.get(client.kind)
+            if encoded is None:
+                encoded = frames[client.kind] = frame(event, lane.stream, lane.symbol, client.kind, now_us)
+            client.offer(encoded)
+        if lane.first_sent_id is None and frames and event.trade is not None:
+            lane.first_sent_id = event.trade.agg_id
+
+    def _flush(self) -> None:
         for client in self.clients:
             self.sent_frames += client.flush()
 
     def _wait_seconds(self, now_us: int, congested: bool) -> float | None:
         if congested:
             return _CONGESTION_POLL_SECONDS
-        if not self._queue or not self._source.paced:
-            return None if not self._queue else _CONGESTION_POLL_SECONDS
+        wakes_us = [at_us for at_us in (self._faults.next_release_us,) if at_us is not None]
+        if self._queue:
+            if not self._source.paced:
+                return _CONGESTION_POLL_SECONDS
+            wakes_us.append(self._queue[0][0])
         # Waking for every single trade would cost more than it is early by.
-        return max((self._queue[0][0] - now_us) / 1_000_000, _SHORTEST_WAIT_SECONDS)
+        return max((min(wakes_us) - now_us) / 1_000_000, _SHORTEST_WAIT_SECONDS) if wakes_us else None
 
     def _enqueue(self, lane: _Lane) -> None:
         if lane.queued:

@@ -7,13 +7,17 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
+from firehose_dagster.simulator.fault_kinds import RestEmpty, RestSlow, RestStatus
 from firehose_dagster.simulator.listing import assets
 from firehose_dagster.simulator.publisher import utc_now_us
+from firehose_dagster.simulator.rest_faults import AGG_TRADES, RestFaults
 from firehose_dagster.simulator.source import Source
 from firehose_dagster.simulator.trade import Trade, in_unit, rest_text, to_us
-from firehose_dagster.simulator.weights import Weights
+from firehose_dagster.simulator.weights import BANNED, LIMITED, Weights
 
 MAX_LIMIT = 1_000
+DEFAULT_RETRY_AFTER_SECONDS = 60
+"""Of a 429 or 418 made to order that does not say."""
 _DEFAULT_LIMIT = 500
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 _FOREVER_US = 1 << 62
@@ -33,38 +37,59 @@ class RestError(ValueError):
 class RestEndpoint:
     """Serves only trades that happened: those due by the source's own account."""
 
-    def __init__(self, source: Source, weights: Weights) -> None:
+    def __init__(self, source: Source, weights: Weights, faults: RestFaults) -> None:
         self._source = source
         self._symbols = set(source.symbols)
         self._weights = weights
+        self._faults = faults
 
     def add_to(self, app: web.Application) -> None:
         """Register the paths with their weights."""
         routes: tuple[tuple[str, int, _Handler], ...] = (
-            ("aggTrades", 4, self._agg_trades),
+            (AGG_TRADES, 4, self._agg_trades),
             ("exchangeInfo", 20, self._exchange_info),
             ("time", 1, self._time),
             ("ping", 1, self._ping),
         )
         for name, weight, handler in routes:
-            app.router.add_get(f"/api/v3/{name}", self._weighed(weight, handler))
+            app.router.add_get(f"/api/v3/{name}", self._weighed(name, weight, handler))
 
-    def _weighed(self, weight: int, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _weighed(self, name: str, weight: int, handler: _Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
-            used = self._weights.use(request.remote or "", weight)
-            headers = {"X-MBX-USED-WEIGHT": str(used), "X-MBX-USED-WEIGHT-1M": str(used)}
-            retry_after_seconds = self._weights.retry_after_seconds(used)
-            if retry_after_seconds is not None:
-                headers["Retry-After"] = str(retry_after_seconds)
-                body = _error(-1003, "Too much request weight used; please use WebSocket Streams for live updates.")
-                return web.Response(status=429, headers=headers, body=body, content_type="application/json")
-            try:
-                body, status = await handler(request), 200
-            except RestError as error:
-                body, status = _error(error.code, str(error)), 400
+            address = request.remote or ""
+            admission = self._weights.admit(address, weight)
+            used = str(admission.used)
+            headers = {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
+            if admission.refused_status is not None:
+                return _refused(admission.refused_status, admission.retry_after_seconds, headers)
+            body: bytes | None = None
+            for fault in self._faults.of_request(name, request.query.get("symbol", "")):
+                if isinstance(fault, RestSlow):
+                    await asyncio.sleep(fault.delay_seconds)
+                elif isinstance(fault, RestStatus):
+                    return self._faulty(fault, address, headers)
+                elif isinstance(fault, RestEmpty) and name == AGG_TRADES:
+                    body = b"[]"
+            status = 200
+            if body is None:
+                try:
+                    body = await handler(request)
+                except RestError as error:
+                    body, status = _error(error.code, str(error)), 400
             return web.Response(status=status, headers=headers, body=body, content_type="application/json")
 
         return handle
+
+    def _faulty(self, fault: RestStatus, address: str, headers: dict[str, str]) -> web.Response:
+        seconds = fault.retry_after_seconds
+        if fault.status in (LIMITED, BANNED):
+            seconds = seconds or DEFAULT_RETRY_AFTER_SECONDS
+            self._weights.refuse(address, fault.status, seconds)
+            return _refused(fault.status, seconds, headers)
+        if seconds is not None:
+            headers["Retry-After"] = str(seconds)
+        # As from a proxy or firewall in front of the exchange: no JSON.
+        return web.Response(status=fault.status, headers=headers, text="<html>fault</html>", content_type="text/html")
 
     async def _agg_trades(self, request: web.Request) -> bytes:
         symbol = request.query.get("symbol", "")
@@ -168,3 +193,17 @@ def _microseconds(request: web.Request) -> bool:
 
 def _error(code: int, message: str) -> bytes:
     return msgspec.json.encode({"code": code, "msg": message})
+
+
+def _refused(status: int, retry_after_seconds: int, headers: dict[str, str]) -> web.Response:
+    message = (
+        "Too much request weight used; please use WebSocket Streams for live updates."
+        if status == LIMITED
+        else f"Way too much request weight used; IP banned for {retry_after_seconds} s."
+    )
+    return web.Response(
+        status=status,
+        headers={**headers, "Retry-After": str(retry_after_seconds)},
+        body=_error(-1003, message),
+        content_type="application/json",
+    )

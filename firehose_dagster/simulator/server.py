@@ -12,11 +12,18 @@ from aiohttp import web
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.simulator.admin_endpoint import AdminEndpoint
 from firehose_dagster.simulator.build import build_source
-from firehose_dagster.simulator.faults import Faults
+from firehose_dagster.simulator.fault_board import FaultBoard
+from firehose_dagster.simulator.fault_endpoint import FaultEndpoint
+from firehose_dagster.simulator.fault_kinds import LARGEST_FRAME_BYTES
+from firehose_dagster.simulator.holed_source import HoledSource
 from firehose_dagster.simulator.options import ExchangeOptions
 from firehose_dagster.simulator.publisher import Publisher, utc_now_us
 from firehose_dagster.simulator.rest_endpoint import RestEndpoint
+from firehose_dagster.simulator.rest_faults import RestFaults
+from firehose_dagster.simulator.script_player import ScriptPlayer
 from firehose_dagster.simulator.source import Source
+from firehose_dagster.simulator.stream_faults import StreamFaults
+from firehose_dagster.simulator.violations import Violations
 from firehose_dagster.simulator.websocket_endpoint import WebSocketEndpoint
 from firehose_dagster.simulator.weights import Weights
 
@@ -57,12 +64,25 @@ async def _serve_until_signalled(options: ExchangeOptions, source: Source) -> No
 @contextlib.asynccontextmanager
 async def exchange(options: ExchangeOptions, source: Source) -> AsyncIterator[int]:
     """An exchange that serves while the context is open; yields its port."""
-    faults = Faults()
-    publisher = Publisher(source, faults)
-    app = web.Application()
-    WebSocketEndpoint(publisher, options).add_to(app)
-    RestEndpoint(source, Weights(options.weight_per_minute, utc_now_us)).add_to(app)
-    AdminEndpoint(source, publisher, faults).add_to(app)
+    holed = HoledSource(source)
+    stream_faults, rest_faults, violations = StreamFaults(), RestFaults(utc_now_us), Violations()
+    publisher = Publisher(holed, stream_faults)
+    board = FaultBoard(holed, publisher, stream_faults, rest_faults)
+    player = ScriptPlayer(board)
+    weights = Weights(
+        options.weight_per_minute,
+        utc_now_us,
+        violations,
+        tolerated=options.limited_requests_tolerated,
+        ban_seconds=options.ban_seconds,
+    )
+    sockets = WebSocketEndpoint(publisher, options, violations)
+    # The largest body is a frame to inject.
+    app = web.Application(client_max_size=LARGEST_FRAME_BYTES)
+    sockets.add_to(app)
+    RestEndpoint(holed, weights, rest_faults).add_to(app)
+    AdminEndpoint(holed, publisher, board, sockets, weights, violations).add_to(app)
+    FaultEndpoint(board, player).add_to(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     publishing = None
@@ -77,6 +97,8 @@ async def exchange(options: ExchangeOptions, source: Source) -> AsyncIterator[in
     finally:
         if publishing is not None:
             publishing.cancel()
+        await player.close()
+        await board.close()
         for client in tuple(publisher.clients):
             client.abort()
         await runner.cleanup()

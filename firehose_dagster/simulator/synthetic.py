@@ -6,6 +6,7 @@ So a restarted exchange goes on with the same trades, and any of them can be loo
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
+from firehose_dagster.simulator.history_sent import HistorySent
 from firehose_dagster.simulator.listing import synthetic_listing
 from firehose_dagster.simulator.minute_cache import MinuteCache
 from firehose_dagster.simulator.source import Event
@@ -16,11 +17,17 @@ from firehose_dagster.simulator.trade_counts import MINUTE_US, ORIGIN_US, TradeC
 
 
 class SyntheticTape:
-    """The trades of one symbol from `from_us` on, each due at its trade time, up to and including `end_us`."""
+    """The trades of one symbol from `from_us` on, each due at its trade time, up to and including `end_us`.
 
-    def __init__(self, source: "SyntheticSource", symbol: str, from_us: int, end_us: int | None) -> None:
+    Once those until `opened_at_us` were taken, the symbol's history was sent.
+    """
+
+    def __init__(
+        self, source: "SyntheticSource", symbol: str, from_us: int, opened_at_us: int, end_us: int | None
+    ) -> None:
         self._source = source
         self._symbol = symbol
+        self._opened_at_us: int | None = opened_at_us
         self._end_us = end_us
         self._minute = minute_at(from_us)
         self._place = bisect_left(source.minute(symbol, self._minute).times_us, from_us)
@@ -40,6 +47,9 @@ class SyntheticTape:
     def take(self, until_us: int) -> list[Event]:
         """The trades up to and including `until_us`, in order, each once."""
         events: list[Event] = []
+        if self._opened_at_us is not None and until_us >= self._opened_at_us:
+            self._opened_at_us = None
+            self._source.history_sent.add(self._symbol)
         until_us = self._closed(until_us)
         while (due_us := self.next_due_us()) is not None and due_us <= until_us:
             current = self._source.minute(self._symbol, self._minute)
@@ -72,9 +82,11 @@ class SyntheticSource:
         rate: float,
         history_minutes: int,
         *,
+        history_sent: HistorySent | None = None,
         closes_at_us: int | None = None,
     ) -> None:
         """`rate`: mean trades a second over all symbols, at least one trade in 1,000 minutes for each."""
+        self.history_sent = history_sent or HistorySent(None, seed)
         self._seed = seed
         self._symbols = tuple(symbols)
         self._history_minutes = history_minutes
@@ -106,16 +118,17 @@ class SyntheticSource:
         return self._symbols
 
     def open(self, stream: str, now_us: int) -> SyntheticTape | None:
-        """The symbol's trades, from the history on; None for any stream but aggTrade of a symbol that trades."""
+        """The symbol's trades, with the history before them unless it was sent; None for any other stream."""
         symbol = self._symbol_by_stream.get(stream)
         if symbol is None:
             return None
-        from_us = max(ORIGIN_US, now_us - self._history_minutes * MINUTE_US)
+        history_minutes = 0 if symbol in self.history_sent else self._history_minutes
+        from_us = max(ORIGIN_US, now_us - history_minutes * MINUTE_US)
         self._opened_at_us[symbol] = from_us
-        return SyntheticTape(self, symbol, from_us, self._closes_at_us)
+        return SyntheticTape(self, symbol, from_us, now_us, self._closes_at_us)
 
     def due_ids(self, symbol: str, now_us: int) -> tuple[int, int] | None:
-        """First id of the history sent at the first subscription and the highest that happened; None before it."""
+        """First id due at the first subscription and the highest that happened; None before it."""
         opened_at_us = self._opened_at_us.get(symbol)
         if opened_at_us is None:
             return None
