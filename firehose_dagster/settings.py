@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ALL_SYMBOLS = "ALL"
@@ -19,7 +19,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="FIREHOSE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="FIREHOSE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     home: Path = Field(
@@ -76,7 +81,11 @@ class Settings(BaseSettings):
     catalog_uri: str = Field(
         default="", description="Iceberg REST catalog URL; empty means the embedded SQLite catalog."
     )
-    warehouse: str = Field(default="", description="Warehouse location; empty means a folder under the home.")
+    warehouse: str = Field(
+        default="",
+        description="The name that the REST catalog has for the warehouse; empty: its default. Embedded: the location, "
+        "empty means a folder under the home.",
+    )
     s3_endpoint: str = Field(default="", description="S3 endpoint of the warehouse, stack profile.")
     s3_access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
     s3_secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
@@ -84,6 +93,13 @@ class Settings(BaseSettings):
 
     spark_master: str = Field(default="local[2]", description="Spark master URL.")
     spark_driver_memory: str = Field(default="2g", pattern=r"^\d+[mg]$", description="Heap of the Spark driver.")
+    spark_driver_host: str = Field(
+        default="127.0.0.1",
+        description="Name or address at which the executors of another Spark master reach the driver.",
+    )
+    spark_executor_memory: str = Field(
+        default="1g", pattern=r"^\d+[mg]$", description="Heap of each executor, where the master is not local."
+    )
     trigger_interval_ms: int = Field(default=1_000, ge=0, description="Shortest time between two micro-batch starts.")
     max_rows_per_batch: int = Field(
         default=500_000, ge=1, description="Upper bound of Kafka records in one micro-batch."
@@ -119,6 +135,51 @@ class Settings(BaseSettings):
     )
     alert_max_age_minutes: int = Field(
         default=60, ge=1, description="Spikes of minutes older than this are recorded, not posted."
+    )
+
+    openlineage_url: HttpUrl | None = Field(
+        default=None,
+        validation_alias=AliasChoices("FIREHOSE_OPENLINEAGE_URL", "OPENLINEAGE_URL"),
+        description="Where OpenLineage events are sent (Marquez); empty: none are made. OPENLINEAGE_URL sets it too.",
+    )
+    openlineage_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("FIREHOSE_OPENLINEAGE_API_KEY", "OPENLINEAGE_API_KEY"),
+        description="Bearer token of the OpenLineage receiver. OPENLINEAGE_API_KEY sets it too.",
+    )
+    openlineage_namespace: str = Field(
+        default="crypto-firehose",
+        validation_alias=AliasChoices("FIREHOSE_OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"),
+        description="Namespace of the jobs in lineage. OPENLINEAGE_NAMESPACE sets it too.",
+    )
+    openlineage_interval_seconds: int = Field(
+        default=60, ge=1, description="Shortest time between two lineage events of a run that goes on."
+    )
+
+    compaction_margin_minutes: int = Field(
+        default=15,
+        ge=0,
+        description="An hour is compacted once it ended this long before the watermark.",
+    )
+    compaction_min_files: int = Field(
+        default=5,
+        ge=2,
+        description="Fewer files than this in a partition are left as they are.",
+    )
+    compaction_max_rows_per_file: int = Field(
+        default=4_000_000,
+        ge=1,
+        description="Most rows of a compacted file; as many are sorted in memory at once, about 300 bytes each.",
+    )
+    compaction_min_manifests: int = Field(
+        default=30,
+        ge=2,
+        description="Manifests of a table are rewritten into few once there are this many.",
+    )
+    compaction_threads: int = Field(
+        default=1,
+        ge=1,
+        description="Threads of compaction; it works at low priority beside the stream.",
     )
 
     ui_host: str = Field(default="127.0.0.1", description="Address of the Dagster UI.")
@@ -158,9 +219,7 @@ class Settings(BaseSettings):
     def _stack_names_its_services(self) -> Self:
         if self.profile == "stack":
             missing = [
-                f"FIREHOSE_{name.upper()}"
-                for name in ("kafka_bootstrap", "catalog_uri", "warehouse")
-                if not getattr(self, name)
+                f"FIREHOSE_{name.upper()}" for name in ("kafka_bootstrap", "catalog_uri") if not getattr(self, name)
             ]
             if missing:
                 raise ValueError(f"profile `stack` was chosen, but not set: {', '.join(missing)}")

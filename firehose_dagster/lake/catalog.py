@@ -15,9 +15,14 @@ from firehose_dagster.settings import Settings
 logger = logging.getLogger(__name__)
 
 
-def warehouse_location(settings: Settings) -> str:
-    """Where tables are written: the setting, else a folder under the home."""
-    return settings.warehouse or f"file://{settings.lake_dir / 'warehouse'}"
+def warehouse_properties(settings: Settings) -> Mapping[str, str]:
+    """Where tables are written: the setting, else a folder under the home.
+
+    A REST catalog knows the place itself, and takes the setting as a name: it is sent only where it is set.
+    """
+    if settings.warehouse:
+        return {"warehouse": settings.warehouse}
+    return {} if settings.catalog_uri else {"warehouse": f"file://{settings.lake_dir / 'warehouse'}"}
 
 
 def sqlite_path(settings: Settings) -> str:
@@ -56,7 +61,7 @@ def open_catalog(settings: Settings) -> Catalog:
             CATALOG,
             type="rest",
             uri=settings.catalog_uri,
-            warehouse=warehouse_location(settings),
+            **warehouse_properties(settings),
             **file_io_properties(settings),
         )
     (settings.lake_dir / "warehouse").mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,7 @@ def open_catalog(settings: Settings) -> Catalog:
         CATALOG,
         type="sql",
         uri=f"sqlite:///{sqlite_path(settings)}?timeout=60",
-        warehouse=warehouse_location(settings),
+        **warehouse_properties(settings),
         **file_io_properties(settings),
     )
 

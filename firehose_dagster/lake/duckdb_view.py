@@ -9,7 +9,10 @@ from collections.abc import Collection, Iterable
 from urllib.parse import urlparse
 
 import duckdb
+import pyarrow.dataset as ds
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 from pyiceberg.types import (
     BooleanType,
@@ -68,9 +71,10 @@ def make_view(
 ) -> list[str]:
     """Make the view `name` over a snapshot of the table (None: a typed, empty view), columns as the table has them now.
 
-    With `columns` the view has these alone. Files without a row that `file_filter` lets pass are left out where Iceberg's metadata tells; of the other files the
-    view may show every row. Returns the local files that the view reads, so that the caller can allow these and no
-    others. Files on an object store, and files with row deletes, are read by pyiceberg into memory instead.
+    With `columns` the view has these alone. Files without a row that `file_filter` lets pass are left out where
+    Iceberg's metadata tells; of the other files the view may show every row. Returns the local files that the view
+    reads, so that the caller can allow these and no others. Files with row deletes are read by pyiceberg into memory
+    instead.
     """
     fields = [field for field in table.schema().fields if not columns or field.name in columns]
     if snapshot_id is None:
@@ -83,10 +87,15 @@ def make_view(
         make_empty_view(connection, name, {field.name: duckdb_type(field.field_type) for field in fields})
         return []
     local_paths = [path for path in paths if path is not None]
-    if len(local_paths) < len(tasks) or any(task.delete_files for task in tasks):
+    if any(task.delete_files for task in tasks):
         names = tuple(field.name for field in fields)
         connection.register(f"{name}__rows", scan.select(*names).to_arrow())
         connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "{name}__rows"')  # noqa: S608 names of contracts
+        return []
+    if len(local_paths) < len(tasks):
+        dataset = _arrow_dataset(table, fields, [task.file.file_path for task in tasks])
+        connection.register(f"{name}__files", dataset)
+        connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM "{name}__files"')  # noqa: S608 names of contracts
         return []
     source = parquet_source(fields, local_paths)
     connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM {source}')  # noqa: S608 names are quoted
@@ -107,6 +116,18 @@ def make_empty_view(connection: duckdb.DuckDBPyConnection, name: str, types: dic
     """A view without rows whose columns have the given DuckDB types."""
     columns = ", ".join(f'CAST(NULL AS {type_}) AS "{column}"' for column, type_ in types.items())
     connection.execute(f'CREATE VIEW "{name}" AS SELECT {columns} WHERE false')
+
+
+def _arrow_dataset(table: Table, fields: Iterable[NestedField], locations: list[str]) -> ds.Dataset:
+    """The files as one Arrow dataset with these columns; reads nothing yet."""
+    assert isinstance(table.io, PyArrowFileIO)  # noqa: S101 - `file_io_properties` says so
+    scheme, netloc, _ = PyArrowFileIO.parse_location(locations[0], table.io.properties)
+    return ds.dataset(
+        [PyArrowFileIO.parse_location(location, table.io.properties)[2] for location in locations],
+        schema=schema_to_pyarrow(Schema(*fields), include_field_ids=False),
+        format="parquet",
+        filesystem=table.io.fs_by_scheme(scheme, netloc),
+    )
 
 
 def _local_path(location: str) -> str | None:

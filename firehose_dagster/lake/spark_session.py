@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.table import CATALOG
-from firehose_dagster.lake.catalog import s3_properties, sqlite_path, warehouse_location
+from firehose_dagster.lake.catalog import s3_properties, sqlite_path, warehouse_properties
 from firehose_dagster.lake.jars import spark_jars
 from firehose_dagster.settings import Settings
 
+_LOOPBACK = "127.0.0.1"
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
 
@@ -17,7 +18,7 @@ def catalog_conf(settings: Settings) -> Mapping[str, str]:
     prefix = f"spark.sql.catalog.{CATALOG}"
     conf = {
         prefix: "org.apache.iceberg.spark.SparkCatalog",
-        f"{prefix}.warehouse": warehouse_location(settings),
+        **{f"{prefix}.{key}": value for key, value in warehouse_properties(settings).items()},
         # Each streaming query has its own session and so its own cache: it would read stale tables.
         f"{prefix}.cache-enabled": "false",
     }
@@ -46,8 +47,10 @@ def spark_conf(settings: Settings) -> Mapping[str, str]:
         "spark.master": settings.spark_master,
         "spark.jars": ",".join(str(jar) for jar in spark_jars(settings.jars_dir, s3=bool(settings.s3_endpoint))),
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executor.memory": settings.spark_executor_memory,
+        "spark.driver.host": settings.spark_driver_host,
+        # Executors elsewhere come in by the network that the name leads to; on one machine nobody else is let in.
+        "spark.driver.bindAddress": _LOOPBACK if settings.spark_driver_host == _LOOPBACK else "0.0.0.0",  # noqa: S104 - asked for by the setting
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.extensions": _EXTENSIONS,

@@ -18,6 +18,8 @@ def run_spark_sql(settings: Settings, query: str) -> int:
     conf = {**spark_conf(settings), "spark.log.level": "ERROR", "spark.driver.memory": "1g"}
     # The shell's default is a Hive metastore, made in whatever folder one stands in.
     conf["spark.sql.catalogImplementation"] = "in-memory"
+    # Not on the cluster: a running stream has its cores, and the secrets below reach this process alone.
+    conf |= {"spark.master": "local[2]", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     # Secrets go by the environment, not by the command line that every user of the machine can read.
     options = [part for key, value in conf.items() if "secret" not in key for part in ("--conf", f"{key}={value}")]
     environment = {**os.environ, "SPARK_HOME": home}

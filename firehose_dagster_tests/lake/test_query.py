@@ -17,6 +17,14 @@ from firehose_dagster.lake.query import QueryError, run_query, to_json, to_text
 from firehose_dagster.settings import Settings
 
 AT = datetime(2026, 1, 1, 0, 0, 0, 39_409, tzinfo=UTC)
+REJECTED: dict[str, Any] = {
+    "reasons": ["price_is_positive"],
+    "rejected_at": AT,
+    "kafka_topic": "t",
+    "kafka_partition": 0,
+    "kafka_offset": 1,
+    "kafka_timestamp": AT,
+}
 
 
 @pytest.fixture
@@ -105,15 +113,7 @@ def test_a_column_added_later_is_null_in_older_files(settings: Settings) -> None
 
 
 def test_lists_are_lists(settings: Settings) -> None:
-    row = {
-        "reasons": ["price_is_positive"],
-        "rejected_at": AT,
-        "kafka_topic": "t",
-        "kafka_partition": 0,
-        "kafka_offset": 1,
-        "kafka_timestamp": AT,
-    }
-    _append(settings, QUARANTINE.identifier, [row])
+    _append(settings, QUARANTINE.identifier, [REJECTED])
     table = run_query(settings, "SELECT reasons, raw FROM crypto_quarantine")
     assert json.loads(to_json(table)) == [{"reasons": ["price_is_positive"], "raw": None}]
 
@@ -169,3 +169,17 @@ def test_the_text_table_shows_rows_as_they_are(settings: Settings) -> None:
     assert lines[0].split() == ["name", "price", "nothing"]
     assert lines[2].split() == ["[red]x", "1.50"]
     assert lines[-1] == "1 row"
+
+
+def test_files_that_duckdb_cannot_name_are_read_by_arrow_with_the_same_answer(tmp_path: Path) -> None:
+    plain, odd = (Settings(home=tmp_path / name) for name in ("plain", "odd[1]"))
+    for settings in (plain, odd):
+        create_tables(open_catalog(settings))
+        _append(settings, SILVER.identifier, [_trade(1), _trade(2, event_ts=AT + timedelta(hours=1))])
+        _append(settings, QUARANTINE.identifier, [REJECTED])
+    for query in (
+        "SELECT * FROM crypto_silver_trades ORDER BY agg_id",
+        "SELECT price, event_ts FROM crypto_silver_trades WHERE agg_id = 2 AND price > 1",
+        "SELECT * FROM crypto_quarantine",
+    ):
+        assert to_json(run_query(odd, query)) == to_json(run_query(plain, query))
