@@ -108,15 +108,22 @@ def test_delayed_trades_come_whole_and_in_order(exchange: RunningExchange) -> No
     assert ids == list(range(first + 1, first + 301))
 
 
-def test_reordered_and_doubled_trades_are_all_there(exchange: RunningExchange) -> None:
+def test_reordered_trades_are_all_there(exchange: RunningExchange) -> None:
     client = exchange.connect("/ws/btcusdt@aggTrade")
     first = receive_json(client, 1)[0]["a"]
     fault(exchange, "reorder", symbols=["BTCUSDT"], count=50, within_ms=300)
-    ids = [frame["a"] for frame in receive_json(client, 300)]
+    ids: list[int] = []
+    while not set(ids) >= set(range(first + 1, first + 101)):
+        ids += [frame["a"] for frame in receive_json(client, 1)]
     assert ids != sorted(ids)
-    assert sorted(ids)[:250] == list(range(first + 1, first + 251))
+    assert len(ids) == len(set(ids))
+
+
+def test_doubled_trades_come_twice(exchange: RunningExchange) -> None:
+    client = exchange.connect("/ws/btcusdt@aggTrade")
+    receive_json(client, 1)
     fault(exchange, "duplicate", symbols=["BTCUSDT"], count=10)
-    ids = [frame["a"] for frame in receive_json(client, 300)]
+    ids = [frame["a"] for frame in receive_json(client, 200)]
     assert len(ids) - len(set(ids)) == 10
 
 
