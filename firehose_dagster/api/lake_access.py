@@ -26,7 +26,7 @@ from firehose_dagster.api.problems import ApiProblem
 from firehose_dagster.api.pulse_reader import PulseReader
 from firehose_dagster.api.spike_events import SpikeEvents
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.catalog import open_catalog, sqlite_path
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -112,6 +112,10 @@ class LakeAccess:
 
     @cached_property
     def _catalog(self) -> Catalog:
+        # A reader makes no lake: two processes that make the embedded catalog at once are in each other's way.
+        if not self._settings.catalog_uri and not Path(sqlite_path(self._settings)).exists():
+            detail = f"there is no lake in {self._settings.lake_dir} yet; the stream makes it when it starts"
+            raise ApiProblem("lake-unavailable", detail)
         return open_catalog(self._settings)
 
     @cached_property
