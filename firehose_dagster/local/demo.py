@@ -21,11 +21,13 @@ from firehose_dagster.local.environment import settings_environment
 from firehose_dagster.local.installation import Installation, ProgramNotReadyError
 from firehose_dagster.local.java import java_executable
 from firehose_dagster.local.programs import (
+    API,
     DAEMON,
     GATEWAY,
     STREAMS,
     WEBSERVER,
     Program,
+    api_program,
     broker_program,
     dagster_programs,
     exchange_program,
@@ -47,7 +49,7 @@ _LOGGER = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 
-_STARTED_LAST = (WEBSERVER, DAEMON, GATEWAY, STREAMS)
+_STARTED_LAST = (WEBSERVER, DAEMON, GATEWAY, STREAMS, API)
 """They look for the others when they start."""
 
 
@@ -139,7 +141,7 @@ def _programs(options: DemoOptions, settings: Settings, source: TradeSource, jav
         return (*programs, gateway_program(), streams_program())
     if settings.webhook_url is None:
         programs.append(receiver_program(settings))
-    return (*programs, *dagster_programs(settings))
+    return (*programs, *dagster_programs(settings), api_program(settings))
 
 
 def _print_addresses(options: DemoOptions, settings: Settings, say: Callable[[str], None]) -> None:
@@ -148,6 +150,7 @@ def _print_addresses(options: DemoOptions, settings: Settings, say: Callable[[st
         if error is not None:
             raise ProgramNotReadyError(f"Dagster could not load the code location:\n{error}")
         say(f"Dagster UI:   http://{settings.ui_host}:{settings.ui_port}")
+        say(f"live page:    http://{settings.api_host}:{settings.api_port} (read API: /docs)")
         say(f"webhooks to:  {settings.webhook_url or f'http://127.0.0.1:{settings.receiver_port} (the demo receiver)'}")
     say(f"Kafka:        {settings.bootstrap_servers}, topic {settings.topic}")
     say(f"exchange:     {settings.exchange_ws_url}, {settings.exchange_rest_url}")

@@ -19,6 +19,7 @@ WEBSERVER = "webserver"
 DAEMON = "daemon"
 GATEWAY = "gateway"
 STREAMS = "streams"
+API = "api"
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _LOOPBACK = "127.0.0.1"
@@ -110,6 +111,17 @@ def dagster_programs(settings: Settings) -> tuple[Program, ...]:
             ports=(("ui_port", settings.ui_host, settings.ui_port),),
         ),
         Program(name=DAEMON, command=(sys.executable, "-m", "dagster._daemon", "run", "-w", workspace)),
+    )
+
+
+def api_program(settings: Settings) -> Program:
+    """The read API with its live page; before there is a lake it says so."""
+    reachable_host = _LOOPBACK if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - compared, not bound
+    return Program(
+        name=API,
+        command=firehose_command("api"),
+        is_ready=lambda: answers_ok(f"http://{reachable_host}:{settings.api_port}/"),
+        ports=(("api_port", settings.api_host, settings.api_port),),
     )
 
 

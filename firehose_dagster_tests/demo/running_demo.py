@@ -20,7 +20,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.progress import StreamProgress, read_progress
 
 PATIENCE_SECONDS = 300.0
-_PORTS = ("UI", "CODE_SERVER", "BROKER", "BROKER_CONTROLLER", "EXCHANGE", "RECEIVER")
+_PORTS = ("UI", "CODE_SERVER", "BROKER", "BROKER_CONTROLLER", "EXCHANGE", "RECEIVER", "API")
 
 
 @dataclass(frozen=True)

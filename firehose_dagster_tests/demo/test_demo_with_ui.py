@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import psutil
 import pytest
 from selenium import webdriver
@@ -129,6 +130,12 @@ def test_spikes_were_delivered_and_verified_by_the_receiver(demo: RunningDemo) -
     )
     outcomes = {row["outcome"]: row["attempts"] for row in json.loads(answer.stdout)}
     assert outcomes.get("delivered", 0) > 0, outcomes
+
+
+def test_the_read_api_answers_from_the_lake_that_is_being_written(demo: RunningDemo) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{demo.settings.api_port}/v1/pulse", timeout=30).json()
+    assert answer["is_fresh"]
+    assert {symbol["symbol"] for symbol in answer["data"]} == {*demo.settings.symbols}
 
 
 def test_after_all_this_every_promise_holds(demo: RunningDemo) -> None:

@@ -24,7 +24,10 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    names = ("ui_port", "code_server_port", "broker_port", "broker_controller_port", "exchange_port", "receiver_port")
+    names = (
+        *("ui_port", "code_server_port", "broker_port", "broker_controller_port", "exchange_port", "receiver_port"),
+        "api_port",
+    )
     return Settings(home=tmp_path / "home").model_copy(update=dict(zip(names, free_ports(len(names)), strict=True)))
 
 
