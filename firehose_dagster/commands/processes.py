@@ -1,5 +1,6 @@
 """One process of the pipeline in the foreground."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -17,9 +18,11 @@ def exchange(
     symbols: Symbols = "",
     rate: float = 50.0,
     history_minutes: int = 35,
+    history_sent: Path | None = None,
     duration_seconds: float | None = None,
     speed: float = 1.0,
     shift_to_now: Annotated[bool, Parameter(negative="")] = False,
+    connection_max_age_seconds: float = 86_400.0,
     host: str = "127.0.0.1",
     port: int | None = None,
 ) -> int:
@@ -39,12 +42,16 @@ def exchange(
         Synthetic: mean trades a second over all symbols.
     history_minutes
         Synthetic: minutes before the first subscription that are sent first.
+    history_sent
+        Synthetic: a file that remembers which symbols had their history, so that a restart sends none again.
     duration_seconds
         Synthetic: the market closes this long after the start.
     speed
         Files: 1 is the recorded pace, 0 as fast as the client reads.
     shift_to_now
         Files: map recorded times to now.
+    connection_max_age_seconds
+        Connections are closed at this age.
     host
         Address to listen on.
     port
@@ -62,9 +69,11 @@ def exchange(
             symbols=split_symbols(symbols) or DEFAULT_SYMBOLS,
             rate=rate,
             history_minutes=history_minutes,
+            history_sent=history_sent,
             duration_seconds=duration_seconds,
             speed=speed,
             shift_to_now=shift_to_now,
+            connection_max_age_seconds=connection_max_age_seconds,
             host=host,
             port=settings_of(None).exchange_port if port is None else port,
         )

@@ -9,6 +9,7 @@ from firehose_dagster.settings import ALL_SYMBOLS, Settings
 
 _PING_TIMEOUT_SECONDS = 3.0
 _IDENTITY_FILE = "trade_source"
+_HISTORY_FILE = "history_sent.json"
 
 
 class OtherSourceError(ExplainedError):
@@ -33,7 +34,7 @@ def choose_source(options: DemoOptions, settings: Settings) -> TradeSource:
         return _files(options)
     symbols = options.symbols or settings.symbols
     if options.synthetic:
-        return _synthetic(options, symbols, "SIMULATED TRADES: the synthetic market, as asked for")
+        return _synthetic(options, settings, symbols, "SIMULATED TRADES: the synthetic market, as asked for")
     if answers_ok(f"{settings.exchange_rest_url.rstrip('/')}/api/v3/ping", _PING_TIMEOUT_SECONDS):
         return TradeSource(
             identity=settings.exchange_rest_url,
@@ -43,6 +44,7 @@ def choose_source(options: DemoOptions, settings: Settings) -> TradeSource:
         )
     return _synthetic(
         options,
+        settings,
         symbols,
         f"SIMULATED TRADES, NOT REAL DATA: {settings.exchange_rest_url} DOES NOT ANSWER, this is the synthetic market",
     )
@@ -76,11 +78,13 @@ def _files(options: DemoOptions) -> TradeSource:
     )
 
 
-def _synthetic(options: DemoOptions, symbols: tuple[str, ...], announcement: str) -> TradeSource:
+def _synthetic(options: DemoOptions, settings: Settings, symbols: tuple[str, ...], announcement: str) -> TradeSource:
+    # A new lake gets some history, so that spikes can be told from it; a restart goes on where it stopped.
+    history = ("--history-sent", str(settings.state_dir / _HISTORY_FILE))
     named = () if symbols == (ALL_SYMBOLS,) else ("--symbols", ",".join(symbols))
     return TradeSource(
         identity=f"synthetic seed {options.seed}",
         announcement=announcement,
-        exchange_arguments=("--synthetic", "--seed", str(options.seed), *named),
+        exchange_arguments=("--synthetic", "--seed", str(options.seed), *history, *named),
         symbols=symbols,
     )

@@ -30,7 +30,8 @@ def test_live_is_chosen_where_it_answers_else_the_simulator_says_so(
         assert source.exchange_arguments is None
         assert source.announcement.startswith("LIVE TRADES")
     else:
-        assert source.exchange_arguments == ("--synthetic", "--seed", "1", "--symbols", "BTCUSDT")
+        history = ("--history-sent", str(settings.state_dir / "history_sent.json"))
+        assert source.exchange_arguments == ("--synthetic", "--seed", "1", *history, "--symbols", "BTCUSDT")
         assert "NOT REAL DATA" in source.announcement
 
 
