@@ -105,6 +105,10 @@ class Settings(BaseSettings):
         default=500_000, ge=1, description="Upper bound of Kafka records in one micro-batch."
     )
 
+    lost_offsets: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="Records that Kafka's retention removed unread: `refuse` to start, or `skip` them as an incident.",
+    )
     late_after_minutes: int = Field(
         default=10,
         ge=1,

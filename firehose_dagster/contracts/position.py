@@ -18,8 +18,15 @@ AUDIT = "firehose.audit"
 """On silver: the batch's audit row as JSON, from which `ops_audit` is rebuilt after a crash."""
 WATERMARK = "firehose.watermark-us"
 """On silver: highest event_ts held minus the lateness allowed, epoch microseconds."""
+TOPIC_ID = "firehose.topic-id"
+"""On silver: what the broker calls the topic; one that was made anew under the old name has another."""
 SILVER_SNAPSHOT = "firehose.silver-snapshot-id"
 """On gold: the silver snapshot that its rows are a function of."""
+
+OFFSETS_LOST = "incident:offsets_lost"
+"""Kind of a row of `ops_audit`: records that the topic lost before any table had them."""
+REBUILD = "rebuild:silver"
+"""Kind of a row of `ops_audit`: silver was emptied, so that earlier micro-batches tell of it no more."""
 
 
 class Position(msgspec.Struct, frozen=True):

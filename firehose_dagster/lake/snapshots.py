@@ -37,9 +37,11 @@ def stamp(snapshot: Snapshot, key: str) -> str | None:
 def newest_stamp(table: Table, key: str, snapshot_id: int | None = None) -> str | None:
     """The newest value under `key` in the lineage of a snapshot (default: the current one), None where none has it.
 
+    An empty value is none: so a table that was emptied says that what came before does not count.
+
     The table is read as it was loaded: `table.refresh()` first to see what others committed since.
     """
-    return next((text for each in lineage(table, snapshot_id) if (text := stamp(each, key)) is not None), None)
+    return next((text for each in lineage(table, snapshot_id) if (text := stamp(each, key)) is not None), None) or None
 
 
 def held_position(table: Table, snapshot_id: int | None = None) -> Position | None:

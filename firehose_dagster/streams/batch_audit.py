@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pyiceberg.catalog import Catalog
@@ -66,6 +66,35 @@ class BatchAudit:
         for name in _INSTANTS:
             values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
         return cls(**values)
+
+
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+NO_ROWS = BatchAudit(
+    run_id="",
+    kind="",
+    query_id=None,
+    batch_id=None,
+    started_at=_LONG_AGO,
+    finished_at=_LONG_AGO,
+    rows_in=0,
+    rows_out=0,
+    dq_pass=0,
+    dq_fail=0,
+    dq_fail_by_rule={},
+    duplicates=0,
+    conflicts=0,
+    late_rows=0,
+    gold_minutes=0,
+    spikes=0,
+    max_lag_ms=None,
+    watermark=None,
+    offsets_start=None,
+    offsets_end=None,
+    bronze_snapshot_id=None,
+    silver_snapshot_id=None,
+    gold_snapshot_id=None,
+)
+"""What a row about something else than a micro-batch is made from."""
 
 
 class AuditBuffer:

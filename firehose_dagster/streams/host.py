@@ -2,19 +2,29 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
-from pyspark.sql import SparkSession
+from pyiceberg.catalog import Catalog
+from pyspark.sql import DataFrame, SparkSession
 
+from firehose_dagster.contracts.position import TOPIC_ID, Position
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.snapshots import held_position, newest_stamp
 from firehose_dagster.lake.spark_session import start_session
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
+from firehose_dagster.streams.bronze_pass import BronzePass
+from firehose_dagster.streams.bronze_replay import bronze_position, replay_from_bronze
+from firehose_dagster.streams.layer_failures import LayerFailedError, LayerFailures
 from firehose_dagster.streams.lease import StreamLease, refuse_if_held
+from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
-from firehose_dagster.streams.query import TradeQuery
-from firehose_dagster.streams.topic_offsets import TopicUnusableError, starting_offsets, wait_for_topic
+from firehose_dagster.streams.query import StreamFailedError, TradeQuery
+from firehose_dagster.streams.start_plan import plan_start
+from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass
 
 logger = logging.getLogger(__name__)
@@ -22,6 +32,7 @@ logger = logging.getLogger(__name__)
 _WATCH_INTERVAL_SECONDS = 0.2
 
 OnBatch = Callable[[BatchAudit, StreamProgress], None]
+OnFailure = Callable[[LayerFailedError], None]
 
 
 def run_streams(
@@ -30,54 +41,143 @@ def run_streams(
     *,
     until_caught_up: bool,
     on_batch: OnBatch | None = None,
+    on_failure: OnFailure | None = None,
     session: SparkSession | None = None,
     owner: str = "firehose streams",
     on_watch: Callable[[], None] | None = None,
 ) -> StreamProgress:
     """Take the topic through all tables until `stop` is set; with `until_caught_up`, to the topic's end as it is now.
 
-    Always ends between two batches. `on_batch` is called after each batch, from the query's thread; `on_watch` a few
-    times a second, from the caller's, and may raise to stop. A `session` that is given is left running.
+    Always ends between two batches. `on_batch` is called after each batch, from the query's thread; `on_failure` when a
+    layer behind bronze failed; `on_watch` a few times a second, from the caller's thread, and may raise to stop. A
+    `session` that is given is left running.
+
+    Where a layer fails twice at one place of the topic, bronze goes on alone and all layers are tried again later, ever
+    less often; with `until_caught_up` that ends in ``StreamFailedError`` once bronze has the topic.
 
     Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the
-    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed.
+    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on.
     """
     refuse_if_held(settings)
     catalog = open_catalog(settings)
     create_tables(catalog)
-    topic = wait_for_topic(settings, stop)
+    wait_for_topic(settings, stop)
     spark = session or start_session(settings)
     spark.sparkContext.setLogLevel("ERROR")
     lease = StreamLease(spark, settings)
     lease.take(owner)
     reached(CrashPoint.LEASE_TAKEN)
     try:
-        shown: list[ProgressFile] = []
-
-        def batch_done(audit: BatchAudit) -> None:
-            shown[0].add(audit, trade_pass.position.offsets)
-            if on_batch is not None:
-                on_batch(audit, shown[0].progress)
-
-        trade_pass = TradePass(spark, catalog, settings, batch_done)
-        shown.append(ProgressFile(settings, trade_pass.position.offsets))
-        if trade_pass.position.topic != settings.topic:
-            raise TopicUnusableError(
-                f"the lake was filled from topic {trade_pass.position.topic}, FIREHOSE_TOPIC is {settings.topic}: "
-                "a lake has one topic; set it back, or use a new home"
-            )
-        trade_pass.expect(topic.records_behind(trade_pass.position))
-        query = TradeQuery(spark, settings, trade_pass)
-        try:
-            query.start(starting_offsets(trade_pass.position, topic), until_caught_up=until_caught_up)
-            while query.is_active and not stop.wait(_WATCH_INTERVAL_SECONDS):
-                if on_watch is not None:
-                    on_watch()
-        finally:
-            query.stop()
-            trade_pass.close()
-        return shown[0].progress
+        return _Host(spark, catalog, settings, stop, until_caught_up, on_batch, on_failure, on_watch).run()
     finally:
         lease.release()
         if session is None:
             spark.stop()
+
+
+class _Host:
+    """Runs all layers; where one of them fails, bronze alone for a while."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        catalog: Catalog,
+        settings: Settings,
+        stop: threading.Event,
+        until_caught_up: bool,
+        on_batch: OnBatch | None,
+        on_failure: OnFailure | None,
+        on_watch: Callable[[], None] | None,
+    ) -> None:
+        self._spark = spark
+        self._catalog = catalog
+        self._settings = settings
+        self._stop = stop
+        self._until_caught_up = until_caught_up
+        self._on_batch = on_batch
+        self._on_failure = on_failure
+        self._on_watch = on_watch
+        self._shown = ProgressFile(settings, self._silver_position().offsets)
+
+    def run(self) -> StreamProgress:
+        failures = LayerFailures()
+        while True:
+            try:
+                self._all_layers()
+                return self._shown.progress
+            except LayerFailedError as error:
+                pause_seconds = failures.pause_seconds(self._silver_position())
+                logger.error("layer failed table=%s pause_seconds=%g error=%s", error.table.name, pause_seconds, error)
+                self._shown.failed(str(error))
+                if self._on_failure is not None:
+                    self._on_failure(error)
+                if pause_seconds == 0:
+                    continue
+                self._bronze_alone(pause_seconds)
+                if self._until_caught_up:
+                    raise StreamFailedError(
+                        f"{error}. Bronze holds the topic; the other layers go on from it at the next start"
+                    ) from error
+                if self._stop.is_set():
+                    return self._shown.progress
+
+    def _all_layers(self) -> None:
+        topic = wait_for_topic(self._settings, self._stop)
+        held_topic_id = newest_stamp(self._catalog.load_table(SILVER.identifier), TOPIC_ID)
+
+        def batch_done(audit: BatchAudit) -> None:
+            self._shown.add(audit, trade_pass.position.offsets)
+            if self._on_batch is not None:
+                self._on_batch(audit, self._shown.progress)
+
+        trade_pass = TradePass(self._spark, self._catalog, self._settings, batch_done, topic.topic_id)
+        self._require_topic(trade_pass.position)
+        plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
+        if plan.lost:
+            accept_loss(self._settings, self._catalog, trade_pass, plan.lost)
+        if plan.needs_bronze:
+            replay_from_bronze(self._spark, self._catalog, self._settings, trade_pass, self._stop)
+            plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
+        trade_pass.expect(topic.records_behind(trade_pass.position))
+        self._run_query(trade_pass.process, plan.starting_offsets(self._settings.topic))
+        trade_pass.close()
+
+    def _bronze_alone(self, seconds: float) -> None:
+        bronze = BronzePass(self._spark, self._catalog, self._settings)
+        plan = plan_start(bronze.position, bronze.position, wait_for_topic(self._settings, self._stop), None)
+        logger.warning("bronze goes on alone seconds=%g", seconds)
+        self._run_query(bronze.process, plan.starting_offsets(self._settings.topic), seconds)
+
+    def _run_query(
+        self, process: Callable[[DataFrame, str, int], None], starting_offsets: str, seconds: float | None = None
+    ) -> None:
+        """Until it has ended by itself, `stop` is set, or the seconds are over. Raises the layer's own error."""
+        query = TradeQuery(self._spark, self._settings, process)
+        deadline = None if seconds is None or self._until_caught_up else time.monotonic() + seconds
+        try:
+            query.start(starting_offsets, until_caught_up=self._until_caught_up)
+            while query.is_active and not self._stop.wait(_WATCH_INTERVAL_SECONDS):
+                if self._on_watch is not None:
+                    self._on_watch()
+                if deadline is not None and time.monotonic() >= deadline:
+                    return
+        except StreamFailedError as error:
+            if isinstance(error.__cause__, LayerFailedError):
+                raise error.__cause__ from None
+            raise
+        finally:
+            query.stop()
+
+    def _require_topic(self, position: Position) -> None:
+        if position.topic != self._settings.topic:
+            raise TopicUnusableError(
+                f"the lake was filled from topic {position.topic}, FIREHOSE_TOPIC is {self._settings.topic}: "
+                "a lake has one topic; set it back, or use a new home"
+            )
+
+    def _silver_position(self) -> Position:
+        held = held_position(self._catalog.load_table(SILVER.identifier))
+        return held or Position(self._settings.topic, {})
+
+    def _bronze_position(self) -> Position:
+        return bronze_position(self._catalog, self._settings)

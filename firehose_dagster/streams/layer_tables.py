@@ -52,8 +52,8 @@ class LayerTable:
         return self._snapshots.snapshot_id()
 
     def added_records(self) -> int:
-        """Rows that the newest commit added."""
-        return int(self._snapshots.summary().get("added-records", "0"))
+        """Rows that the stream's newest commit added."""
+        return int(self._snapshots.newest_summary(OFFSETS).get("added-records", "0"))
 
 
 @contextmanager

@@ -29,6 +29,8 @@ class StreamProgress(msgspec.Struct, frozen=True, kw_only=True):
     spikes: int = 0
     batches: int = 0
     lag_ms: int | None = None
+    failing: str | None = None
+    """Why a layer behind bronze takes no batches at the moment; None where all is well."""
 
 
 class ProgressFile:
@@ -58,6 +60,11 @@ class ProgressFile:
             batches=before.batches + 1,
             lag_ms=audit.max_lag_ms,
         )
+        self._write()
+
+    def failed(self, reason: str) -> None:
+        """Show that a layer fails; the next batch through all of them takes it back."""
+        self.progress = msgspec.structs.replace(self.progress, updated_at=datetime.now(UTC), failing=reason)
         self._write()
 
     def _write(self) -> None:

@@ -1,9 +1,10 @@
-"""The one streaming query: Kafka -> `TradePass`, stopped only between two batches."""
+"""The one streaming query: Kafka -> a pass, stopped only between two batches."""
 
 import logging
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from pyspark.errors.exceptions.base import PySparkException
@@ -12,7 +13,6 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
-from firehose_dagster.streams.trade_pass import TradePass
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,11 @@ class _StoppingError(RuntimeError):
 class TradeQuery:
     """Starts, watches and stops the query."""
 
-    def __init__(self, spark: SparkSession, settings: Settings, trade_pass: TradePass) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, process: Callable[[DataFrame, str, int], None]) -> None:
+        """`process` takes a batch of Kafka records, the query's id and the batch's."""
         self._spark = spark
         self._settings = settings
-        self._pass = trade_pass
+        self._process = process
         self._query: StreamingQuery | None = None
         self._started = threading.Event()
         self._stopping = threading.Event()
@@ -97,7 +98,7 @@ class TradeQuery:
         try:
             if self._stopping.is_set():
                 raise _StoppingError("the stream is being stopped")
-            self._pass.process(records, str(self._query.id), batch_id)
+            self._process(records, str(self._query.id), batch_id)
         except _StoppingError:
             raise
         except BaseException as error:

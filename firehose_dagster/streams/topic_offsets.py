@@ -1,12 +1,12 @@
-"""Where the topic begins and ends, and where the query must start so that nothing is read twice or missed."""
+"""Where the topic begins and ends now, as the broker says."""
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from firehose_dagster.contracts.position import Position
 from firehose_dagster.errors import ExplainedError
@@ -14,8 +14,6 @@ from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_EARLIEST = -2
-"""Spark's word for a partition's first offset."""
 _REQUEST_TIMEOUT_SECONDS = 10.0
 
 
@@ -29,6 +27,8 @@ class TopicOffsets:
 
     begins: Mapping[int, int]
     ends: Mapping[int, int]
+    topic_id: str | None = None
+    """What the broker calls the topic, whatever its name; None where it does not say."""
 
     def records_behind(self, position: Position) -> int:
         """How many records lie behind the position."""
@@ -58,7 +58,16 @@ def read_offsets(settings: Settings) -> TopicOffsets | None:
     return TopicOffsets(
         begins={partition: low for partition, (low, _) in bounds.items()},
         ends={partition: high for partition, (_, high) in bounds.items()},
+        topic_id=_topic_id(settings),
     )
+
+
+def _topic_id(settings: Settings) -> str | None:
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    described = admin.describe_topics(TopicCollection([settings.topic]), request_timeout=_REQUEST_TIMEOUT_SECONDS)
+    uuid = described[settings.topic].result().topic_id
+    known = uuid is not None and (uuid.get_most_significant_bits(), uuid.get_least_significant_bits()) != (0, 0)
+    return str(uuid) if known else None
 
 
 def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: float = 120.0) -> TopicOffsets:
@@ -79,24 +88,3 @@ def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: 
         if waited >= patience_seconds or stop.wait(1.0):
             raise TopicUnusableError(f"Kafka at {settings.bootstrap_servers}: {reason}")
         waited += 1.0
-
-
-def starting_offsets(position: Position, topic: TopicOffsets) -> str:
-    """The option `startingOffsets` of Spark's Kafka source: behind what silver holds, else from the beginning.
-
-    Raises ``TopicUnusableError`` where that offset is not in the topic (any more).
-    """
-    for partition, held in sorted(position.offsets.items()):
-        end = topic.ends.get(partition)
-        if end is None or held > end:
-            raise TopicUnusableError(
-                f"the lake holds {position.topic} partition {partition} up to offset {held}, "
-                f"but the topic ends at {end}: the topic was made anew or its log was lost; use a new home"
-            )
-        if held < topic.begins[partition]:
-            raise TopicUnusableError(
-                f"the lake holds {position.topic} partition {partition} up to offset {held}, but the topic begins at "
-                f"{topic.begins[partition]}: retention removed {topic.begins[partition] - held} records unread"
-            )
-    starts = {str(partition): position.offsets.get(partition, _EARLIEST) for partition in sorted(topic.ends)}
-    return json.dumps({position.topic: starts})

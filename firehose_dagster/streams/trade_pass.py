@@ -5,33 +5,37 @@ summaries, gold by the silver snapshot it was computed from, spikes by their ids
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as f
+from pyspark.sql import DataFrame, SparkSession
 
-from firehose_dagster.contracts.instants import from_microseconds, to_microseconds
+from firehose_dagster.contracts.instants import to_microseconds
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import AUDIT, BATCH_ID, QUERY_ID, WATERMARK, Position
+from firehose_dagster.contracts.position import BATCH_ID, QUERY_ID, Position
 from firehose_dagster.contracts.rules import CONFLICT_RULE
-from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.trade_tables import GOLD, QUARANTINE, SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.driver_table import DriverTable
-from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import AuditBuffer, BatchAudit
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted, read_summary
+from firehose_dagster.streams.bronze_layer import BronzeLayer
 from firehose_dagster.streams.classification import Coordinates, Verdicts, classify
 from firehose_dagster.streams.gold_layer import GoldLayer
+from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.streams.silver_layer import SilverLayer
 from firehose_dagster.streams.silver_lookup import held_content, suspects
-from firehose_dagster.transforms.layers import bronze_rows, quarantine_rows, silver_rows
+from firehose_dagster.transforms.layers import quarantine_rows, silver_rows
 from firehose_dagster.transforms.parse import parse
+from firehose_dagster.transforms.replay import parsed_again
 from firehose_dagster.transforms.summary import broken_rules, summarise, summarise_inserted
 
 logger = logging.getLogger(__name__)
@@ -42,27 +46,33 @@ _INTERPRETED_BELOW_ROWS = 50_000
 """Compiling a plan's classes pays from about here; below, every batch would compile new ones (literals differ)."""
 
 
-class RowsLostError(RuntimeError):
-    """Silver took other rows than the batch had for it: a second writer, or a state that does not match the tables."""
-
-
 class TradePass:
     """The state that the driver carries from batch to batch, and the steps of a batch."""
 
     def __init__(
-        self, spark: SparkSession, catalog: Catalog, settings: Settings, on_batch: Callable[[BatchAudit], None]
+        self,
+        spark: SparkSession,
+        catalog: Catalog,
+        settings: Settings,
+        on_batch: Callable[[BatchAudit], None],
+        topic_id: str | None = None,
     ) -> None:
+        """Reads where the tables stand, and repairs what a crash left undone behind silver.
+
+        `topic_id` is what the broker calls the topic, kept with silver. Raises ``LayerFailedError``.
+        """
         self._settings = settings
         self._on_batch = on_batch
-        self._bronze = LayerTable(spark, catalog, BRONZE, settings)
+        self._bronze = BronzeLayer(spark, catalog, settings)
+        self._at_work: Table = OPS_AUDIT
         self._quarantine = LayerTable(spark, catalog, QUARANTINE, settings)
-        self._silver = LayerTable(spark, catalog, SILVER, settings)
+        self._silver = SilverLayer(spark, catalog, settings, topic_id)
         self._audits = AuditBuffer(catalog, DriverTable(spark, OPS_AUDIT, settings))
-        self._audits.rebuild()
-        stamp = newest_stamp(catalog.load_table(SILVER.identifier), WATERMARK)
-        self._watermark_us = None if stamp is None else int(stamp)
-        self._gold = GoldLayer(spark, catalog, settings)
-        self._gold.catch_up(self._silver.snapshot_id(), self._watermark_us)
+        with self._layers():
+            self._audits.rebuild()
+            self._at_work = GOLD
+            self._gold = GoldLayer(spark, catalog, settings)
+            self._gold.catch_up(self._silver.snapshot_id(), self._silver.watermark_us)
         self._expected_rows = 0
 
     @property
@@ -70,13 +80,14 @@ class TradePass:
         """The offsets up to which silver, and so the pass, has come."""
         return self._silver.position
 
-    @property
-    def _watermark(self) -> datetime | None:
-        return None if self._watermark_us is None else from_microseconds(self._watermark_us)
-
     def expect(self, rows: int) -> None:
         """Say how many rows wait for the first batch; of each later one it is guessed by the one before."""
         self._expected_rows = rows
+
+    def tell(self, audit: BatchAudit) -> None:
+        """Write a row of `ops_audit` that is about no batch, at once."""
+        self._audits.add(audit)
+        self._audits.flush()
 
     def close(self) -> None:
         """Write what is buffered."""
@@ -85,19 +96,27 @@ class TradePass:
     def process(self, records: DataFrame, query_id: str, batch_id: int) -> None:
         """Take one batch of Kafka records through all tables.
 
-        Raises ``RowsLostError`` where silver did not take exactly the batch's new rows.
+        Raises ``LayerFailedError`` where a layer behind bronze failed; its cause is ``RowsLostError`` where silver did
+        not take exactly the batch's new rows.
         """
         reached(CrashPoint.BATCH_PLANNED)
-        started_at = datetime.now(UTC)
-        spark = records.sparkSession
-        _set_codegen(spark, enabled=self._expected_rows >= _INTERPRETED_BELOW_ROWS)
         # Its plan reads Kafka alone: a write to a table makes Spark cache anew whatever reads that table.
-        parsed = parse(records).persist(StorageLevel.MEMORY_AND_DISK)
+        self._process(parse(records), f"{query_id}/{batch_id}")
+
+    def replay(self, bronze: DataFrame, run_id: str) -> None:
+        """Take rows of bronze, which holds them already, through the tables behind it."""
+        self._process(parsed_again(bronze), run_id)
+
+    def _process(self, rows: DataFrame, run_id: str) -> None:
+        started_at = datetime.now(UTC)
+        spark = rows.sparkSession
+        _set_codegen(spark, enabled=self._expected_rows >= _INTERPRETED_BELOW_ROWS)
+        parsed = rows.persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            batch = read_summary(summarise(parsed, self._watermark).toArrow())
+            batch = read_summary(summarise(parsed, self._silver.watermark).toArrow())
             self._expected_rows = batch.rows
             if batch.rows > 0 and not self._silver.position.covers(batch.ends):
-                self._take(spark, parsed, batch, f"{query_id}/{batch_id}", started_at)
+                self._take(spark, parsed, batch, run_id, started_at)
         finally:
             parsed.unpersist()
 
@@ -106,8 +125,29 @@ class TradePass:
     ) -> None:
         query_id, _, batch_id = run_id.rpartition("/")
         provenance = {QUERY_ID: query_id, BATCH_ID: batch_id}
-        self._append_bronze(spark, parsed, batch, provenance)
+        self._bronze.append(parsed, batch, provenance)
         reached(CrashPoint.BRONZE_COMMITTED)
+        with self._layers():
+            self._take_behind_bronze(spark, parsed, batch, run_id, started_at, provenance)
+
+    @contextmanager
+    def _layers(self) -> Iterator[None]:
+        """Within, an error is one of the layer at work: bronze can go on without it."""
+        try:
+            yield
+        except Exception as error:
+            raise LayerFailedError(self._at_work, error) from error
+
+    def _take_behind_bronze(
+        self,
+        spark: SparkSession,
+        parsed: DataFrame,
+        batch: BatchSummary,
+        run_id: str,
+        started_at: datetime,
+        provenance: Mapping[str, str],
+    ) -> None:
+        self._at_work = SILVER
 
         verdicts, unclear = self._classify(spark, parsed, batch)
         reached(CrashPoint.BATCH_CLASSIFIED)
@@ -116,14 +156,16 @@ class TradePass:
         if verdicts.conflicts:
             broken = {**broken, CONFLICT_RULE: len(verdicts.conflicts)}
         if invalid or verdicts.conflicts:
+            self._at_work = QUARANTINE
             self._append_quarantine(spark, parsed, batch, verdicts, started_at, provenance)
             reached(CrashPoint.QUARANTINE_COMMITTED)
 
+        self._at_work = SILVER
         new = silver_rows(parsed, _coordinates(spark, verdicts.excluded))
         # A row that silver does not take must not say what is late or final.
         inserted = self._inserted(new) if verdicts.excluded else batch.inserted
         audit = self._audit(batch, verdicts, inserted, broken, run_id, started_at)
-        self._merge_silver(spark, new, batch, inserted, audit, provenance)
+        self._silver.merge(new, batch, inserted, audit, provenance)
         reached(CrashPoint.SILVER_COMMITTED)
         silver_snapshot_id = self._silver.snapshot_id()
         committed_at = datetime.now(UTC)
@@ -134,7 +176,8 @@ class TradePass:
             else max(0, to_microseconds(committed_at) - inserted.oldest_received_us) // _MICROSECONDS_PER_MILLISECOND
         )
         assert silver_snapshot_id is not None  # noqa: S101 - a MERGE was just committed
-        outcome = self._gold.update(batch, unclear, silver_snapshot_id, self._watermark_us)
+        self._at_work = GOLD
+        outcome = self._gold.update(batch, unclear, silver_snapshot_id, self._silver.watermark_us)
         finished = replace(
             audit,
             finished_at=datetime.now(UTC),
@@ -144,20 +187,12 @@ class TradePass:
             silver_snapshot_id=silver_snapshot_id,
             gold_snapshot_id=outcome.gold_snapshot_id,
         )
+        self._at_work = OPS_AUDIT
         self._audits.add(finished)
         reached(CrashPoint.AUDIT_BUFFERED)
         _log(finished)
         self._on_batch(finished)
         reached(CrashPoint.BATCH_DONE)
-
-    def _append_bronze(
-        self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary, provenance: Mapping[str, str]
-    ) -> None:
-        missing = self._bronze.missing(parsed, batch.starts, batch.ends)
-        if missing is not None:
-            with stamped(spark, self._bronze.position.advanced(batch.ends), provenance):
-                bronze_rows(missing).writeTo(BRONZE.spark_identifier).append()
-            self._bronze.committed(batch.ends)
 
     def _classify(self, spark: SparkSession, parsed: DataFrame, batch: BatchSummary) -> tuple[Verdicts, frozenset[str]]:
         """The valid rows that are not new, and the symbols of which not every row is known to be."""
@@ -171,7 +206,7 @@ class TradePass:
         return verdicts, symbols
 
     def _inserted(self, new: DataFrame) -> Inserted:
-        (record,) = summarise_inserted(new, self._watermark).toArrow().to_pylist()
+        (record,) = summarise_inserted(new, self._silver.watermark).toArrow().to_pylist()
         return Inserted(**record)
 
     def _append_quarantine(
@@ -189,34 +224,6 @@ class TradePass:
             with stamped(spark, self._quarantine.position.advanced(batch.ends), provenance):
                 quarantine_rows(missing, conflicts, rejected_at).writeTo(QUARANTINE.spark_identifier).append()
             self._quarantine.committed(batch.ends)
-
-    def _merge_silver(
-        self,
-        spark: SparkSession,
-        new: DataFrame,
-        batch: BatchSummary,
-        inserted: Inserted,
-        audit: BatchAudit,
-        provenance: Mapping[str, str],
-    ) -> None:
-        late_after_us = self._settings.late_after_minutes * 60_000_000
-        if inserted.newest_event_us is not None:
-            watermark_us = inserted.newest_event_us - late_after_us
-            self._watermark_us = max(watermark_us, self._watermark_us or watermark_us)
-        stamps = {**provenance, AUDIT: audit.to_json()}
-        if self._watermark_us is not None:
-            stamps[WATERMARK] = str(self._watermark_us)
-        with stamped(spark, self._silver.position.advanced(batch.ends), stamps):
-            new.alias("source").mergeInto(
-                SILVER.spark_identifier, _same_trade(batch)
-            ).whenNotMatched().insertAll().merge()
-        self._silver.committed(batch.ends)
-        added = self._silver.added_records()
-        if added != audit.rows_out:
-            raise RowsLostError(
-                f"batch {audit.run_id}: silver took {added} rows, {audit.rows_out} were new to it; "
-                "is a second stream writing to this lake? Run `firehose verify`"
-            )
 
     def _audit(
         self,
@@ -247,27 +254,13 @@ class TradePass:
             gold_minutes=0,
             spikes=0,
             max_lag_ms=None,
-            watermark=self._watermark,
+            watermark=self._silver.watermark,
             offsets_start=Position(self._settings.topic, batch.starts).to_json(),
             offsets_end=Position(self._settings.topic, batch.ends).to_json(),
             bronze_snapshot_id=self._bronze.snapshot_id(),
             silver_snapshot_id=None,
             gold_snapshot_id=None,
         )
-
-
-def _same_trade(batch: BatchSummary) -> Column:
-    """The MERGE's condition. A trade sent again has the time it had: only files around the batch's times are read."""
-    target = SILVER.name
-    keys = f.expr(f"source.symbol = {target}.symbol and source.agg_id = {target}.agg_id")
-    if batch.oldest_event_us is None or batch.newest_event_us is None:
-        return keys & f.lit(False)
-    event_ts = f.col(f"{target}.event_ts")
-    return (
-        keys
-        & (event_ts >= f.lit(from_microseconds(batch.oldest_event_us)))
-        & (event_ts <= f.lit(from_microseconds(batch.newest_event_us)))
-    )
 
 
 def _coordinates(spark: SparkSession, coordinates: Sequence[Coordinates]) -> DataFrame | None:

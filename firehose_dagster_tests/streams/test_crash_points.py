@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firehose_dagster.crash_points import CrashPoint, crashing
-from firehose_dagster.streams.trade_pass import RowsLostError
+from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster_tests.streams.scenario import Message, Scenario, trade, trades
 
 pytestmark = pytest.mark.spark
@@ -133,5 +133,5 @@ def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenar
     stranger.send(trade(5, 2))
     stranger.run()
     scenario.send(trade(5, 2), trade(6, 2.5))
-    with pytest.raises(RowsLostError, match=r"silver took 1 rows, 2 were new to it.*second stream"):
+    with pytest.raises(LayerFailedError, match=r"silver took 1 rows, 2 were new to it.*second stream"):
         scenario.run()

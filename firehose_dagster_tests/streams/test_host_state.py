@@ -1,16 +1,13 @@
 """What the host keeps beside the tables: audits, progress, and where to start in the topic."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from firehose_dagster.contracts.position import Position
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.progress import ProgressFile, read_progress
-from firehose_dagster.streams.topic_offsets import TopicOffsets, TopicUnusableError, starting_offsets
 
 AUDIT = BatchAudit(
     run_id="query/7",
@@ -62,25 +59,3 @@ def test_a_progress_file_that_cannot_be_read_is_none(tmp_path: Path, content: by
     settings.state_dir.mkdir()
     (settings.state_dir / "streams.json").write_bytes(content)
     assert read_progress(settings) is None
-
-
-TOPIC = TopicOffsets(begins={0: 3, 1: 0}, ends={0: 20, 1: 5})
-
-
-def test_the_query_starts_behind_what_silver_holds_and_at_the_beginning_of_what_it_never_read() -> None:
-    assert json.loads(starting_offsets(Position("trades", {0: 20}), TOPIC)) == {"trades": {"0": 20, "1": -2}}
-
-
-def test_a_topic_shorter_than_what_the_lake_holds_is_refused() -> None:
-    with pytest.raises(TopicUnusableError, match=r"holds trades partition 0 up to offset 21, but the topic ends at 20"):
-        starting_offsets(Position("trades", {0: 21}), TOPIC)
-
-
-def test_a_topic_that_lacks_a_partition_the_lake_holds_is_refused() -> None:
-    with pytest.raises(TopicUnusableError, match=r"partition 2 up to offset 1, but the topic ends at None"):
-        starting_offsets(Position("trades", {2: 1}), TOPIC)
-
-
-def test_records_that_retention_removed_unread_are_told_by_their_number() -> None:
-    with pytest.raises(TopicUnusableError, match=r"begins at 3: retention removed 2 records unread"):
-        starting_offsets(Position("trades", {0: 1}), TOPIC)

@@ -1,0 +1,38 @@
+"""Bronze in the stream: each record of the topic once, and what of it the layers behind may read again."""
+
+from collections.abc import Mapping
+
+from pyiceberg.catalog import Catalog
+from pyspark.sql import DataFrame, SparkSession
+
+from firehose_dagster.contracts.position import Position
+from firehose_dagster.contracts.trade_tables import BRONZE
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_summary import BatchSummary
+from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.transforms.layers import bronze_rows
+
+
+class BronzeLayer:
+    """Appends batches; a record that is held already is left out by its offset."""
+
+    def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings) -> None:
+        self._spark = spark
+        self._table = LayerTable(spark, catalog, BRONZE, settings)
+
+    @property
+    def position(self) -> Position:
+        """The offsets up to which bronze holds the topic."""
+        return self._table.position
+
+    def append(self, parsed: DataFrame, batch: BatchSummary, provenance: Mapping[str, str]) -> None:
+        """Append what of the batch is not held, in one commit that says up to where bronze then is."""
+        missing = self._table.missing(parsed, batch.starts, batch.ends)
+        if missing is not None:
+            with stamped(self._spark, self._table.position.advanced(batch.ends), provenance):
+                bronze_rows(missing).writeTo(BRONZE.spark_identifier).append()
+            self._table.committed(batch.ends)
+
+    def snapshot_id(self) -> int | None:
+        """The current snapshot."""
+        return self._table.snapshot_id()
