@@ -85,8 +85,11 @@ def exchange(
 def gateway(*, home: Home = None) -> int:
     """Collect trades from the exchange into the topic, in the foreground, until stopped."""
     from firehose_dagster.gateway.process import run_gateway
+    from firehose_dagster.lineage.switch import gateway_lineage
 
-    run_gateway(settings_of(home), stop_on_signal())
+    settings = settings_of(home)
+    with gateway_lineage(settings) as tell:
+        run_gateway(settings, stop_on_signal(), lambda status: tell(status.delivered))
     return 0
 
 
@@ -99,9 +102,14 @@ def streams(*, home: Home = None, until_caught_up: Annotated[bool, Parameter(neg
     until_caught_up
         Stop at the topic's end as it is now.
     """
+    from firehose_dagster.lineage.switch import stream_lineage
     from firehose_dagster.streams.host import run_streams
 
-    progress = run_streams(settings_of(home), stop_on_signal(), until_caught_up=until_caught_up)
+    settings = settings_of(home)
+    with stream_lineage(settings) as tell:
+        progress = run_streams(
+            settings, stop_on_signal(), until_caught_up=until_caught_up, on_batch=lambda batch, _: tell(batch)
+        )
     print(
         f"rows in {progress.rows_in}, silver {progress.silver}, quarantine {progress.quarantine}, "
         f"duplicates {progress.duplicates}, gold minutes {progress.gold_minutes}, spikes {progress.spikes}"

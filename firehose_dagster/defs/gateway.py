@@ -12,6 +12,7 @@ from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.table_metadata import MetadataEntry
 from firehose_dagster.gateway.process import run_gateway
 from firehose_dagster.gateway.status import GatewayStatus
+from firehose_dagster.lineage.switch import gateway_lineage
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB
 from firehose_dagster.log_files import log_to_file
 
@@ -29,7 +30,13 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
 
     def collect() -> None:
         try:
-            run_gateway(settings, stop, lambda status: newest.__setitem__(slice(None), [status]))
+            with gateway_lineage(settings, context.run_id) as tell:
+
+                def on_status(status: GatewayStatus) -> None:
+                    newest[:] = [status]
+                    tell(status.delivered)
+
+                run_gateway(settings, stop, on_status)
         except BaseException as error:  # noqa: BLE001 - handed to the step's own thread, which raises it
             failure.append(error)
 

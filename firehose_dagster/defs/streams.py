@@ -15,12 +15,15 @@ from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.stream_reports import StreamReporter, table_report
 from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lineage.switch import stream_lineage
 from firehose_dagster.local.dagster_runs import STREAMS_JOB
 from firehose_dagster.log_files import log_to_file
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.catch_up import wait_until_passed
 from firehose_dagster.streams.host import run_streams
 from firehose_dagster.streams.lease import lease_is_held
+from firehose_dagster.streams.progress import StreamProgress
 
 _SPARK = {"spark", "iceberg"}
 _DRIVER = {"python", "iceberg"}
@@ -99,15 +102,21 @@ def _host(
 
     session = spark.session(settings)
     try:
-        run_streams(
-            settings,
-            stop,
-            until_caught_up=not config.continuous,
-            on_batch=reporter.add,
-            session=session,
-            owner=f"Dagster run {context.run.run_id}",
-            on_watch=on_watch,
-        )
+        with stream_lineage(settings, context.run.run_id) as tell:
+
+            def on_batch(batch: BatchAudit, progress: StreamProgress) -> None:
+                reporter.add(batch, progress)
+                tell(batch)
+
+            run_streams(
+                settings,
+                stop,
+                until_caught_up=not config.continuous,
+                on_batch=on_batch,
+                session=session,
+                owner=f"Dagster run {context.run.run_id}",
+                on_watch=on_watch,
+            )
     finally:
         session.stop()
 
