@@ -46,11 +46,20 @@ class DriverTable:
         snapshot = self._table.currentSnapshot()
         return None if snapshot is None else int(snapshot.snapshotId())
 
-    def summary(self) -> Mapping[str, str]:
-        """The current snapshot's summary, read anew from the catalog; empty without a snapshot."""
+    def newest_summary(self, key: str) -> Mapping[str, str]:
+        """The newest summary that has `key`, read anew from the catalog; empty where none has.
+
+        Not just the current snapshot's: maintenance may have committed since, and its commits carry no such stamp.
+        """
         self._table.refresh()
         snapshot = self._table.currentSnapshot()
-        return {} if snapshot is None else dict(snapshot.summary())
+        while snapshot is not None:
+            summary = dict(snapshot.summary())
+            if key in summary:
+                return summary
+            parent_id = snapshot.parentId()
+            snapshot = None if parent_id is None else self._table.snapshot(parent_id)
+        return {}
 
     def append(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
         """Add the rows in one commit; returns the snapshot's id."""
