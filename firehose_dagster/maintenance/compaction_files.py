@@ -1,0 +1,115 @@
+"""The live data files of a table as its metadata lists them, with what a plan of compaction needs to know of each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One data file."""
+
+    path: str
+    partition: int | None
+    """Hours or days since the epoch, as the table is partitioned; None for rows without a time."""
+    rows: int
+    size_bytes: int
+    sequence: int
+    """Counts up with the commits: a higher one was added later."""
+    is_sorted: bool
+    """Its rows are in the table's sort order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one snapshot lists. A path that stands twice in the metadata stands twice here."""
+
+    snapshot_id: int
+    files: tuple[LakeFile, ...]
+    manifests: int
+    has_row_deletes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The paths that one snapshot added and removed."""
+
+    added: frozenset[str]
+    removed: frozenset[str]
+
+
+def listing(table: IcebergTable, snapshot_id: int | None = None) -> Listing | None:
+    """The live files of a snapshot (default: the current one); None for a table without one.
+
+    Reads manifests, no data. Raises ValueError where the table does not have the snapshot (any more).
+    """
+    snapshot = _snapshot(table, snapshot_id)
+    if snapshot is None:
+        return None
+    manifests = snapshot.manifests(table.io)
+    data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
+    entries = [entry for manifest in data for entry in manifest.fetch_manifest_entry(table.io)]
+    return Listing(
+        snapshot_id=snapshot.snapshot_id,
+        files=tuple(_lake_file(table, entry) for entry in entries),
+        manifests=len(data),
+        has_row_deletes=len(data) < len(manifests),
+    )
+
+
+def change(table: IcebergTable, snapshot_id: int) -> Change:
+    """What a snapshot did, by its own manifests. Raises ValueError where the table does not have it (any more)."""
+    snapshot = _snapshot(table, snapshot_id)
+    entries = (
+        entry
+        for manifest in ([] if snapshot is None else snapshot.manifests(table.io))
+        if manifest.added_snapshot_id == snapshot_id
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False)
+        if entry.snapshot_id == snapshot_id
+    )
+    added: set[str] = set()
+    removed: set[str] = set()
+    for entry in entries:
+        (removed if entry.status == ManifestEntryStatus.DELETED else added).add(entry.data_file.file_path)
+    return Change(frozenset(added), frozenset(removed))
+
+
+def listed_twice(files: Iterable[LakeFile]) -> list[str]:
+    """Paths that stand more than once."""
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for file in files:
+        (twice if file.path in seen else seen).add(file.path)
+    return sorted(twice)
+
+
+def _snapshot(table: IcebergTable, snapshot_id: int | None) -> Snapshot | None:
+    if snapshot_id is None:
+        return table.current_snapshot()
+    snapshot = table.snapshot_by_id(snapshot_id)
+    if snapshot is None:
+        raise ValueError(f"table {'.'.join(table.name())} has no snapshot {snapshot_id}: it may have been expired")
+    return snapshot
+
+
+def _lake_file(table: IcebergTable, entry: ManifestEntry) -> LakeFile:
+    file: DataFile = entry.data_file
+    order = table.sort_order()
+    return LakeFile(
+        path=file.file_path,
+        partition=_ordinal(file.partition[0]),
+        rows=file.record_count,
+        size_bytes=file.file_size_in_bytes,
+        sequence=entry.sequence_number or 0,
+        is_sorted=file.sort_order_id == order.order_id and not order.is_unsorted,
+    )
+
+
+def _ordinal(value: int | date | None) -> int | None:
+    return value.toordinal() - _EPOCH_DAY if isinstance(value, date) else value
