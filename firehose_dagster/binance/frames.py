@@ -1,4 +1,4 @@
-"""A WebSocket frame's text -> what it is: an aggregate trade, a frame of another kind, or one that cannot be read.
+"""The exchange's texts -> trades: a WebSocket frame is a trade, of another kind, or unreadable; a REST page is rows.
 
 A combined frame, as the exchange sends it (one line)::
 
@@ -18,10 +18,13 @@ MILLISECONDS_BELOW = 10**14
 """Epoch milliseconds stay below this until the year 5138, epoch microseconds are above it since 1973."""
 
 
-class AggTrade(msgspec.Struct, frozen=True, gc=False, tag_field="e", tag="aggTrade", rename={
+_WIRE_LETTERS = {
     "symbol": "s", "agg_id": "a", "price": "p", "qty": "q", "first_trade_id": "f", "last_trade_id": "l",
     "trade_time": "T", "event_time": "E", "is_buyer_maker": "m",
-}):  # fmt: skip
+}  # fmt: skip
+
+
+class AggTrade(msgspec.Struct, frozen=True, gc=False, tag_field="e", tag="aggTrade", rename=_WIRE_LETTERS):
     """One aggregate trade. Times are epoch microseconds, UTC; price and quantity the exchange's own decimal text."""
 
     symbol: str
@@ -32,6 +35,18 @@ class AggTrade(msgspec.Struct, frozen=True, gc=False, tag_field="e", tag="aggTra
     last_trade_id: int
     trade_time: int
     event_time: int
+    is_buyer_maker: bool
+
+
+class RestTrade(msgspec.Struct, frozen=True, gc=False, rename=_WIRE_LETTERS):
+    """One row of `GET /api/v3/aggTrades`; the body names no symbol and no event time. Times as in `AggTrade`."""
+
+    agg_id: int
+    price: str
+    qty: str
+    first_trade_id: int
+    last_trade_id: int
+    trade_time: int
     is_buyer_maker: bool
 
 
@@ -80,6 +95,7 @@ _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decode_combined = msgspec.json.Decoder(_Combined).decode
 _decode_raw = msgspec.json.Decoder(AggTrade).decode
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_decode_rest = msgspec.json.Decoder(list[RestTrade]).decode
 
 
 def decode_frame(raw: bytes) -> Frame:
@@ -93,6 +109,12 @@ def decode_frame(raw: bytes) -> Frame:
     return trade
 
 
+def decode_rest_trades(body: bytes) -> list[RestTrade]:
+    """The rows of one page, ascending by id. Raises msgspec.DecodeError for anything else."""
+    rows = _decode_rest(body)
+    return sorted((_row_with_microseconds(row) for row in rows), key=lambda row: row.agg_id)
+
+
 def to_microseconds(epoch: int) -> int:
     """Epoch milliseconds or microseconds, told apart by magnitude -> epoch microseconds."""
     return epoch * 1_000 if 0 < epoch < MILLISECONDS_BELOW else epoch
@@ -102,6 +124,11 @@ def _with_microseconds(trade: AggTrade) -> AggTrade:
     return msgspec.structs.replace(
         trade, trade_time=to_microseconds(trade.trade_time), event_time=to_microseconds(trade.event_time)
     )
+
+
+def _row_with_microseconds(row: RestTrade) -> RestTrade:
+    trade_time = to_microseconds(row.trade_time)
+    return row if trade_time == row.trade_time else msgspec.structs.replace(row, trade_time=trade_time)
 
 
 def _decode_uncommon(raw: bytes) -> Frame:

@@ -1,158 +1,256 @@
-"""One WebSocket connection: receive, decode, check continuity, produce; reconnect when it breaks."""
+"""One planned connection kept alive: opened, watched, replaced before it ends, opened again when it broke."""
 
 import logging
 import threading
 import time
-from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import websocket
-
-from firehose_dagster.binance.frames import AggTrade, OtherFrame, decode_frame
-from firehose_dagster.binance.limits import CLIENT_MESSAGE_INTERVAL_SECONDS, SILENT_CONNECTION_SECONDS
+from firehose_dagster.binance.limits import CONNECTION_ATTEMPTS_WINDOW_SECONDS, MAX_CONNECTION_ATTEMPTS
+from firehose_dagster.binance.pace import Pace
 from firehose_dagster.binance.streams import ConnectionPlan
-from firehose_dagster.contracts.message import AggTradeMessage
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.continuity import Continuity
 from firehose_dagster.gateway.heal import Healer
+from firehose_dagster.gateway.probe import Prober
 from firehose_dagster.gateway.publisher import Publisher
+from firehose_dagster.gateway.rotation import Active, Replacement, Step, next_step
+from firehose_dagster.gateway.session import Counts, Session
+from firehose_dagster.gateway.silence import CONNECTION_TOLERANCE, SilenceWatch
+from firehose_dagster.gateway.symbol_watch import SymbolWatch
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_SECONDS = 10.0
-RECEIVE_TIMEOUT_SECONDS = 0.5
-"""A stop is noticed within this time on a silent connection."""
-CLOSE_TIMEOUT_SECONDS = 1
-UNREADABLE_LOGGED = 10
-UNREADABLE_LOGGED_EACH = 1_000
-"""After the first few, so that a changed format does not flood the log."""
-SERVER_SHUTDOWN = "serverShutdown"
+TICK_SECONDS = 0.1
+MAX_SESSIONS = 3
+"""One that delivers, its replacement, and one that is just ending."""
+BEGIN_SECONDS = 5.0
+"""Trades of a connection's first seconds are not held against it."""
+ATTEMPTS_RESERVE = 0.2
+"""Share of the exchange's connection attempts left to others who use the same address."""
 
 
-class _ConnectionLost(Exception):
-    """The connection is to be given up; the message says why."""
+class Starts:
+    """When a connection may be opened: the attempts of all of them together stay within the exchange's limit."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(int(MAX_CONNECTION_ATTEMPTS * (1 - ATTEMPTS_RESERVE)), CONNECTION_ATTEMPTS_WINDOW_SECONDS)
+        self._lock = threading.Lock()
+
+    def try_one(self, now: float) -> bool:
+        """Whether an attempt may be made now; if so it counts."""
+        with self._lock:
+            if self._pace.wait_seconds(now) > 0:
+                return False
+            self._pace.note(now)
+            return True
+
+
+class _Running:
+    """A session and the thread that runs it."""
+
+    def __init__(self, session: Session, threads: ThreadPoolExecutor) -> None:
+        self.session = session
+        self.future: Future[str] = threads.submit(session.run)
+        self.trades_at_confirmation = 0
 
 
 class StreamConnection:
-    """Keeps one planned connection open until the gateway halts. Its counters are written by its own thread only."""
+    """Keeps the trades of one plan coming until the gateway halts. Counters may be read by other threads."""
 
     def __init__(
-        self, plan: ConnectionPlan, continuity: Continuity, healer: Healer, publisher: Publisher, halt: threading.Event
+        self,
+        plan: ConnectionPlan,
+        continuity: Continuity,
+        healer: Healer,
+        publisher: Publisher,
+        prober: Prober,
+        starts: Starts,
+        rotate_after_seconds: float,
+        halt: threading.Event,
     ) -> None:
         self._plan = plan
         self._continuity = continuity
         self._healer = healer
         self._publisher = publisher
+        self._prober = prober
+        self._starts = starts
+        self._rotate_after_seconds = rotate_after_seconds
         self._halt = halt
-        self.is_open = False
+        now = time.monotonic()
+        self._silence = SilenceWatch(CONNECTION_TOLERANCE, now)
+        self._symbols = SymbolWatch(plan.symbols, now)
+        self._lost_symbol = threading.Event()
+        self._waits = backoff_seconds()
+        self._open_at = now
+        self._replace_at = now
+        self._active: _Running | None = None
+        self._replacement: _Running | None = None
+        self._ending: list[_Running] = []
+        self._ended_counts = Counts()
         self.reconnects = 0
-        self.frames = 0
-        self.bytes = 0
-        self.trades = 0
-        self.unparsable = 0
-        self.by_kind: Counter[str] = Counter()
-        self.last_trade_time_us: int | None = None
+        self.rotations = 0
         self.last_error: str | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether trades can arrive."""
+        active = self._active
+        return active is not None and active.session.is_open
+
+    @property
+    def counts(self) -> Counts:
+        """What came so far, on all of its connections."""
+        total = Counts()
+        total.add(self._ended_counts)
+        for running in self._running():
+            total.add(running.session.counts)
+        return total
+
     def run(self) -> None:
-        """Receive until the gateway halts. Raises DeliveryFailedError as the publisher does."""
-        waits = backoff_seconds()
-        while not self._halt.is_set():
-            frames_before = self.frames
+        """Work until the gateway halts. Raises DeliveryFailedError as the publisher does."""
+        with ThreadPoolExecutor(MAX_SESSIONS, thread_name_prefix="session") as threads:
             try:
-                self._receive_one_connection()
-            except (websocket.WebSocketException, OSError, _ConnectionLost) as error:
-                self.last_error = f"{type(error).__name__.lstrip('_')}: {error}"
-            if self._halt.is_set():
-                break
-            if self.frames > frames_before:
-                waits = backoff_seconds()
-            seconds = next(waits)
-            self.reconnects += 1
-            logger.warning("event=reconnecting seconds=%.1f reason=%s", seconds, self.last_error)
-            self._halt.wait(seconds)
+                while not self._halt.wait(TICK_SECONDS):
+                    self._step(time.monotonic(), threads)
+            finally:
+                for running in self._running():
+                    running.session.close()
+        for running in self._running():
+            running.future.result()
 
-    def _receive_one_connection(self) -> None:
-        # UTF-8 is checked where the text is decoded; the library's own check is a loop in Python.
-        socket = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
-        socket.connect(self._plan.url, timeout=CONNECT_TIMEOUT_SECONDS)  # type: ignore[no-untyped-call]  # library's own
-        try:
-            socket.settimeout(RECEIVE_TIMEOUT_SECONDS)
-            self.is_open = True
-            logger.info("event=connected symbols=%d", len(self._plan.symbols))
-            self._receive(socket)
-        finally:
-            self.is_open = False
-            socket.close(timeout=CLOSE_TIMEOUT_SECONDS)
-            socket.shutdown()  # type: ignore[no-untyped-call]  # library's own
+    def _running(self) -> list[_Running]:
+        return [each for each in (self._active, self._replacement, *self._ending) if each is not None]
 
-    def _receive(self, socket: websocket.WebSocket) -> None:
-        is_halted, receive, handle = self._halt.is_set, socket.recv_data, self._handle
-        pending = deque(self._plan.messages)
-        next_message_at = 0.0
-        silent_seconds = 0.0
-        while not is_halted():
-            if pending and time.monotonic() >= next_message_at:
-                socket.send_text(pending.popleft())
-                next_message_at = time.monotonic() + CLIENT_MESSAGE_INTERVAL_SECONDS
-            try:
-                # Pings come back too: they are answered by the library and show that the peer lives.
-                opcode, data = receive(True)
-            except websocket.WebSocketTimeoutException:
-                silent_seconds += RECEIVE_TIMEOUT_SECONDS
-                if silent_seconds >= SILENT_CONNECTION_SECONDS:
-                    raise _ConnectionLost(f"neither frame nor ping for {silent_seconds:g} s") from None
-                continue
-            silent_seconds = 0.0
-            if opcode == websocket.ABNF.OPCODE_TEXT or opcode == websocket.ABNF.OPCODE_BINARY:
-                handle(data)
-            elif opcode == websocket.ABNF.OPCODE_CLOSE:
-                raise _ConnectionLost(f"closed by the exchange: {_close_reason(data)}")
+    def _step(self, now: float, threads: ThreadPoolExecutor) -> None:
+        self._reap()
+        if self._active is None:
+            self._reconnect(now, threads)
+            return
+        if self._active.future.done():
+            self._lose_active(now)
+            return
+        self._watch(now, self._active.session)
+        self._rotate(now, self._active, threads)
 
-    def _handle(self, data: bytes) -> None:
-        self.frames += 1
-        self.bytes += len(data)
-        frame = decode_frame(data)
-        if isinstance(frame, AggTrade):
-            for gap in self._continuity.observe(frame.symbol, frame.agg_id):
-                self._healer.request(frame.symbol, gap)
-            self._publisher.publish(_message(frame, time.time_ns() // 1_000))
-            self.trades += 1
-            self.last_trade_time_us = frame.trade_time
-        elif isinstance(frame, OtherFrame):
-            self._handle_other(frame)
+    def _open(self, threads: ThreadPoolExecutor, *, is_overlapping: bool) -> _Running:
+        cursor = self._continuity.cursor(is_overlapping=is_overlapping)
+        return _Running(Session(self._plan, cursor, self._healer, self._publisher, self._halt), threads)
+
+    def _reconnect(self, now: float, threads: ThreadPoolExecutor) -> None:
+        if now < self._open_at or not self._publisher.has_room or not self._starts.try_one(now):
+            return
+        self._active = self._open(threads, is_overlapping=False)
+        self._silence.restart(now)
+        self._symbols.restart(now)
+
+    def _lose_active(self, now: float) -> None:
+        active, self._active = self._active, None
+        if active is None:
+            return
+        self._end(active)
+        self.last_error = active.future.result()
+        replacement, self._replacement = self._replacement, None
+        self._lost_symbol.clear()
+        if replacement is not None and not replacement.future.done():
+            logger.warning("event=replacement_promoted reason=%s", self.last_error)
+            self._take_over(replacement)
+            self.rotations += 1
+            self._silence.restart(now)
+            return
+        if replacement is not None:
+            self._end(replacement)
+        if active.session.counts.trades:
+            self._waits = backoff_seconds()
+        seconds = next(self._waits)
+        self._open_at = now + seconds
+        self.reconnects += 1
+        logger.warning("event=reconnecting seconds=%.1f reason=%s", seconds, self.last_error)
+
+    def _take_over(self, running: _Running) -> None:
+        self._active = running
+        for symbol, gap in running.session.cursor.take_over():
+            self._healer.request(symbol, gap)
+
+    def _watch(self, now: float, session: Session) -> None:
+        self._silence.note(session.counts.trades, now)
+        for symbol, position in self._symbols.due(now, session.cursor.positions, self._continuity.position):
+            # Older trades were lost before this connection began, and say nothing of it.
+            begun_at_us = time.time_ns() // 1_000 - int((now - session.opened_at - BEGIN_SECONDS) * 1_000_000)
+            self._prober.probe(symbol, position, begun_at_us, self._lost_symbol)
+
+    def _rotate(self, now: float, active: _Running, threads: ThreadPoolExecutor) -> None:
+        replacement = self._replacement
+        if replacement is not None and replacement.future.done():
+            self._give_up_replacement(now, replacement.future.result())
+            return
+        is_mute = self._silence.is_too_long(now)
+        step = next_step(
+            now,
+            self._rotate_after_seconds,
+            self._view_of_active(active, replacement, is_mute),
+            None if replacement is None else _view_of_replacement(replacement, active),
+        )
+        if step is Step.OPEN and now >= self._replace_at and self._starts.try_one(now):
+            reason = "silent" if is_mute else "shutdown" if active.session.is_shutting_down else "age or lost symbol"
+            logger.info("event=replacing_connection reason=%s age_seconds=%.0f", reason, now - active.session.opened_at)
+            self._replacement = self._open(threads, is_overlapping=True)
+        elif step is Step.GIVE_UP:
+            self._give_up_replacement(now, "it delivered nothing")
+        elif step is Step.HAND_OVER and replacement is not None:
+            self._hand_over(now, active, replacement, is_mute)
+
+    def _view_of_active(self, active: _Running, replacement: _Running | None, is_mute: bool) -> Active:
+        session = active.session
+        confirmed = replacement is not None and replacement.session.confirmed_at is not None
+        if not confirmed:
+            active.trades_at_confirmation = session.counts.trades
+        return Active(
+            opened_at=session.opened_at,
+            must_end=session.is_shutting_down or self._lost_symbol.is_set(),
+            is_mute=is_mute,
+            caught_up_at=session.caught_up_at,
+            has_delivered=session.counts.trades > active.trades_at_confirmation,
+        )
+
+    def _hand_over(self, now: float, active: _Running, replacement: _Running, was_mute: bool) -> None:
+        self._end(active)
+        self._replacement = None
+        self._lost_symbol.clear()
+        self._take_over(replacement)
+        self.rotations += 1
+        if was_mute and not replacement.session.counts.trades:
+            self._silence.be_patient(now)
         else:
-            self._publisher.publish_raw(frame.raw)
-            self.unparsable += 1
-            if self.unparsable <= UNREADABLE_LOGGED or self.unparsable % UNREADABLE_LOGGED_EACH == 0:
-                logger.warning(
-                    "event=frame_unreadable count=%d bytes=%d reason=%s", self.unparsable, len(data), frame.reason
-                )
+            self._silence.restart(now)
+        logger.info("event=connection_replaced age_seconds=%.0f", now - active.session.opened_at)
 
-    def _handle_other(self, frame: OtherFrame) -> None:
-        self.by_kind[frame.kind] += 1
-        if frame.kind == "error":
-            raise _ConnectionLost(f"the exchange refused a request: {frame.text[:200]}")
-        if frame.kind == SERVER_SHUTDOWN:
-            raise _ConnectionLost("the exchange announced that it shuts this connection's server down")
+    def _give_up_replacement(self, now: float, reason: str) -> None:
+        replacement, self._replacement = self._replacement, None
+        if replacement is None:
+            return
+        self._end(replacement)
+        seconds = next(self._waits)
+        self._replace_at = now + seconds
+        self.last_error = f"a replacement was given up: {reason}"
+        logger.warning("event=replacement_given_up seconds=%.1f reason=%s", seconds, reason)
+
+    def _end(self, running: _Running) -> None:
+        running.session.close()
+        self._ending.append(running)
+
+    def _reap(self) -> None:
+        """Keep the counts of what has ended; raise its error, if it was one of the gateway."""
+        for running in [each for each in self._ending if each.future.done()]:
+            self._ending.remove(running)
+            self._ended_counts.add(running.session.counts)
+            running.future.result()
 
 
-def _message(trade: AggTrade, received_at: int) -> AggTradeMessage:
-    return AggTradeMessage(
-        symbol=trade.symbol,
-        agg_id=trade.agg_id,
-        price=trade.price,
-        qty=trade.qty,
-        first_trade_id=trade.first_trade_id,
-        last_trade_id=trade.last_trade_id,
-        trade_time=trade.trade_time,
-        event_time=trade.event_time,
-        received_at=received_at,
-        is_buyer_maker=trade.is_buyer_maker,
-        source="ws",
+def _view_of_replacement(replacement: _Running, active: _Running) -> Replacement:
+    session = replacement.session
+    return Replacement(
+        opened_at=session.opened_at,
+        confirmed_at=session.confirmed_at,
+        has_delivered=session.counts.trades > 0,
+        overlaps=session.cursor.overlaps(active.session.cursor),
     )
-
-
-def _close_reason(data: bytes) -> str:
-    if len(data) < 2:
-        return "no code"
-    return f"code {int.from_bytes(data[:2], 'big')} {data[2:].decode(errors='replace')}".rstrip()

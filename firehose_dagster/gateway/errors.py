@@ -26,6 +26,10 @@ class UnknownSymbolsError(GatewayError):
         )
 
 
+class ClockError(GatewayError):
+    """This machine's clock is so far off that trades would be called future ones, or received long ago."""
+
+
 class GatewayAlreadyRunningError(GatewayError):
     """Another gateway holds this home's lock."""
 
@@ -36,7 +40,7 @@ class GatewayAlreadyRunningError(GatewayError):
 
 
 class DeliveryFailedError(GatewayError):
-    """Kafka did not take a message, or the producer cannot go on. What is missing is healed at the next start."""
+    """Kafka refuses the topic for good. What is missing is healed at the next start."""
 
 
 class FlushIncompleteError(GatewayError):

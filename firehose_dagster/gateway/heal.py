@@ -1,59 +1,60 @@
 """Missing ids are fetched by REST, page by page, while the live stream goes on."""
 
-import heapq
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
+from firehose_dagster.binance.frames import RestTrade
 from firehose_dagster.binance.gaps import IdRange
-from firehose_dagster.contracts.message import AggTradeMessage
+from firehose_dagster.binance.heal_plan import AbsentIds, judge_page
 from firehose_dagster.gateway.backoff import backoff_seconds
+from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.continuity import Continuity
-from firehose_dagster.gateway.publisher import Publisher
-from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError, RestTrade
+from firehose_dagster.gateway.hole import CONFIRM_SECONDS, Hole
+from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
+from firehose_dagster.gateway.trade_messages import from_rest
+from firehose_dagster.lake.exchange_holes import ExchangeHole
 
 logger = logging.getLogger(__name__)
 
-EMPTY_PAGE_TRIES = 12
-"""REST reads a database that may be behind the stream, so an empty page proves nothing; after so many we give up."""
-IDLE_WAIT_SECONDS = 0.5
-MINUTE_SECONDS = 60.0
-
-
-@dataclass(order=True)
-class _Hole:
-    """Ids of one symbol to fetch, and how far that is; ordered by when the next page is due."""
-
-    due_at: float
-    number: int
-    symbol: str = field(compare=False)
-    ids: IdRange = field(compare=False)
-    position: int = field(compare=False)
-    empty_pages: int = field(compare=False, default=0)
-    waits: Iterator[float] = field(compare=False, default_factory=backoff_seconds)
+WORKERS = 4
+"""Pages asked for at a time: enough to use the whole budget of weight from a quarter of a second away."""
+GRACE_SECONDS = 0.3
+"""Ids that come a moment late, out of their order, need no request."""
+LAG_SECONDS = 1.0
+"""REST reads a database that may be behind the stream: the end of a page is asked for again after this time."""
+IDLE_SECONDS = 0.1
 
 
 class Healer:
-    """Fetches the holes it is told, a page of one hole at a time, and produces what the topic does not hold.
+    """Fetches the holes it is told and produces what the topic lacks: the newest hole first, and of it the newest ids.
 
-    What is not healed when the gateway ends is found again at the next start.
+    What people look at and what alerts judge is the present: a gap of seconds does not wait behind one of hours. What
+    is not healed when the gateway ends is found again at the next start. Safe for threads.
     """
 
-    def __init__(self, rest: ExchangeRest, continuity: Continuity, publisher: Publisher, halt: threading.Event) -> None:
+    def __init__(
+        self,
+        rest: ExchangeRest,
+        continuity: Continuity,
+        publisher: ConfirmedPublisher,
+        on_exchange_hole: Callable[[ExchangeHole], None],
+        halt: threading.Event,
+    ) -> None:
         self._rest = rest
         self._continuity = continuity
         self._publisher = publisher
+        self._on_exchange_hole = on_exchange_hole
         self._halt = halt
         self._lock = threading.Lock()
-        self._holes: list[_Hole] = []
+        self._holes: list[Hole] = []
         self._number = 0
         self._waits = backoff_seconds()
         self.gaps_healed = 0
         self.healed_ids = 0
         self.absent_ids = 0
-        self.unresolved_ids = 0
         self.last_error: str | None = None
 
     @property
@@ -61,120 +62,156 @@ class Healer:
         """Holes told so far."""
         return self._number
 
-    def request(self, symbol: str, ids: IdRange) -> None:
-        """Have these ids fetched; returns at once."""
+    def request(
+        self,
+        symbol: str,
+        ids: IdRange,
+        *,
+        after_seconds: float = GRACE_SECONDS,
+        is_forced: bool = False,
+        on_settled: Callable[[int], None] | None = None,
+    ) -> None:
+        """Have these ids fetched, not before `after_seconds`; returns at once.
+
+        A forced request is fetched though the gateway holds the ids by its own account. `on_settled` is called with
+        the number of ids fetched, once Kafka confirmed them or the exchange was found not to have them.
+        """
         with self._lock:
             self._number += 1
-            heapq.heappush(self._holes, _Hole(time.monotonic(), self._number, symbol, ids, ids.first))
+            self._holes.append(
+                Hole(
+                    self._number,
+                    symbol,
+                    ids,
+                    time.monotonic() + after_seconds,
+                    is_forced=is_forced,
+                    on_settled=on_settled,
+                )
+            )
         logger.warning(
             "event=gap_found symbol=%s first_missing=%d last_missing=%d ids=%d", symbol, ids.first, ids.last, len(ids)
         )
 
     def missing_ids(self) -> int:
         """Ids not yet healed, among the holes told."""
+        return sum(self._missing_of(hole) for hole in self._open_holes())
+
+    def unresolved_ids(self) -> int:
+        """Those among them that REST did not give for long; they are asked for again every ten minutes."""
+        return sum(self._missing_of(hole) for hole in self._open_holes() if hole.is_unresolved)
+
+    def _open_holes(self) -> list[Hole]:
         with self._lock:
-            holes = list(self._holes)
-        return sum(
-            len(part) for hole in holes for part in self._continuity.missing(hole.symbol, hole.position, hole.ids.last)
-        )
+            return list(self._holes)
+
+    def _missing_of(self, hole: Hole) -> int:
+        held = self._continuity.missing(hole.symbol, hole.ids.first, hole.ids.last)
+        with self._lock:
+            return sum(len(part) for part in hole.missing(hole.ids, held))
 
     def run(self) -> None:
-        """Heal until the gateway halts. Raises DeliveryFailedError as the publisher does."""
+        """Heal until the gateway halts. To be run by WORKERS threads at a time."""
         while not self._halt.is_set():
-            with self._lock:
-                hole = self._holes[0] if self._holes else None
-            if hole is None or hole.due_at > time.monotonic():
-                self._halt.wait(IDLE_WAIT_SECONDS)
+            taken = self._take()
+            if taken is None:
+                self._halt.wait(IDLE_SECONDS)
                 continue
-            is_done = self._fetch_page(hole)
-            with self._lock:
-                self._holes.remove(hole)
-                if not is_done:
-                    self._holes.append(hole)
-                heapq.heapify(self._holes)
+            self._work(*taken)
+            self._remove_settled(taken[0])
 
-    def _fetch_page(self, hole: _Hole) -> bool:
-        """One page of a hole; True when nothing of it is left to fetch."""
-        missing = self._continuity.missing(hole.symbol, hole.position, hole.ids.last)
-        if not missing:
-            return self._finish(hole)
-        hole.position = missing[0].first
+    def _take(self) -> tuple[Hole, IdRange] | None:
+        now = time.monotonic()
+        with self._lock:
+            ready = [hole for hole in self._holes if hole.is_ready(now)]
+            if not ready:
+                return None
+            newest = max(ready, key=lambda hole: hole.number)
+            return newest, newest.take_page()
+
+    def _work(self, hole: Hole, page: IdRange) -> None:
+        held = self._continuity.missing(hole.symbol, page.first, page.last)
+        with self._lock:
+            missing = hole.missing(page, held)
+            if not missing:
+                hole.finish_page()
+                return
         try:
-            page = self._rest.agg_trades(hole.symbol, hole.position)
+            rows = self._rest.agg_trades(hole.symbol, missing[0].first)
         except ExchangeUnavailableError as error:
-            self._pause(error, hole)
-            return False
+            self._pause(hole, page, error)
         except ExchangeRefusedError as error:
             self.last_error = str(error)
-            return self._note_no_page(hole, str(error))
-        self._waits = backoff_seconds()
-        if not page:
-            return self._note_no_page(hole, "the exchange has no trade from there on")
-        hole.empty_pages = 0
-        self._produce(hole, page)
-        if self._rest.is_near_weight_limit:
-            self._halt.wait(MINUTE_SECONDS - time.time() % MINUTE_SECONDS)
-        return hole.position > hole.ids.last and self._finish(hole)
+            self._give_back_fruitless(hole, page, str(error))
+        else:
+            self._waits = backoff_seconds()
+            self._settle(hole, page, missing, rows)
 
-    def _produce(self, hole: _Hole, page: list[RestTrade]) -> None:
+    def _settle(self, hole: Hole, page: IdRange, missing: Sequence[IdRange], rows: Sequence[RestTrade]) -> None:
+        verdict = judge_page(missing, [row.agg_id for row in rows])
+        wanted = frozenset(verdict.found)
         received_at = time.time_ns() // 1_000
-        for trade in page:
-            if trade.agg_id > hole.ids.last:
-                break
-            if self._continuity.hold(hole.symbol, trade.agg_id):
-                self._publisher.publish(_message(hole.symbol, trade, received_at))
-                self.healed_ids += 1
-        # The page goes on behind them, so ids that it leaves out do not exist.
-        end = min(page[-1].agg_id, hole.ids.last)
-        for absent in self._continuity.missing(hole.symbol, hole.position, end):
-            self._continuity.hold_range(hole.symbol, absent)
-            self.absent_ids += len(absent)
-            logger.warning(
-                "event=ids_absent_at_exchange symbol=%s first=%d last=%d", hole.symbol, absent.first, absent.last
-            )
-        hole.position = end + 1
-
-    def _finish(self, hole: _Hole) -> bool:
-        self.gaps_healed += 1
-        logger.info("event=gap_healed symbol=%s first=%d last=%d", hole.symbol, hole.ids.first, hole.ids.last)
-        return True
-
-    def _note_no_page(self, hole: _Hole, reason: str) -> bool:
-        hole.empty_pages += 1
-        if hole.empty_pages < EMPTY_PAGE_TRIES:
-            hole.due_at = time.monotonic() + next(hole.waits)
-            return False
-        left = sum(len(part) for part in self._continuity.missing(hole.symbol, hole.position, hole.ids.last))
-        self.unresolved_ids += left
-        logger.error(
-            "event=gap_unresolved symbol=%s first=%d last=%d reason=%s",
-            hole.symbol,
-            hole.position,
-            hole.ids.last,
-            reason,
+        confirmed = self._publisher.publish(
+            [from_rest(hole.symbol, row, received_at) for row in rows if row.agg_id in wanted]
         )
-        return True
+        self._continuity.hold(hole.symbol, confirmed)
+        with self._lock:
+            self.healed_ids += len(confirmed)
+            hole.settle(confirmed)
+            absent, has_new_absent = hole.confirm_absent(verdict.absent)
+        for each in absent:
+            self._record_absent(hole.symbol, each)
+        if not rows or not (verdict.found or verdict.absent):
+            self._give_back_fruitless(hole, page, "the exchange has no trade from there on")
+            return
+        with self._lock:
+            if len(confirmed) < len(wanted):
+                self.last_error = f"Kafka did not confirm healed trades: {self._publisher.last_error}"
+                hole.give_back(page, time.monotonic(), next(self._waits))
+            elif has_new_absent:
+                hole.give_back(page, time.monotonic(), CONFIRM_SECONDS)
+            elif verdict.unknown:
+                hole.give_back(page, time.monotonic(), LAG_SECONDS)
+            else:
+                hole.finish_page()
 
-    def _pause(self, error: ExchangeUnavailableError, hole: _Hole) -> None:
-        seconds = error.retry_after_seconds if error.retry_after_seconds is not None else next(self._waits)
+    def _record_absent(self, symbol: str, absent: AbsentIds) -> None:
+        self._continuity.hold_range(symbol, absent.ids)
+        with self._lock:
+            self.absent_ids += len(absent.ids)
+        first, last = absent.ids.first, absent.ids.last
+        logger.warning("event=ids_absent_at_exchange symbol=%s first=%d last=%d", symbol, first, last)
+        self._on_exchange_hole(ExchangeHole(symbol, first, last, absent.next_id, datetime.now(UTC)))
+
+    def _pause(self, hole: Hole, page: IdRange, error: ExchangeUnavailableError) -> None:
         self.last_error = str(error)
+        with self._lock:
+            # A rate limit holds up every request: the budget sees to it. Other trouble may be this symbol's alone.
+            seconds = error.retry_after_seconds if error.retry_after_seconds is not None else next(self._waits)
+            hole.give_back(page, time.monotonic(), seconds)
         logger.warning("event=heal_paused symbol=%s seconds=%.1f reason=%s", hole.symbol, seconds, error)
-        # The next hole's turn comes first, should the answer be about this symbol only.
-        hole.due_at = time.monotonic() + seconds
-        self._halt.wait(seconds)
 
+    def _give_back_fruitless(self, hole: Hole, page: IdRange, reason: str) -> None:
+        with self._lock:
+            was_unresolved = hole.is_unresolved
+            hole.give_back_fruitless(page, time.monotonic())
+            is_news = hole.is_unresolved and not was_unresolved
+        if is_news:
+            logger.error(
+                "event=gap_unresolved symbol=%s first=%d last=%d reason=%s", hole.symbol, page.first, page.last, reason
+            )
 
-def _message(symbol: str, trade: RestTrade, received_at: int) -> AggTradeMessage:
-    return AggTradeMessage(
-        symbol=symbol,
-        agg_id=trade.agg_id,
-        price=trade.price,
-        qty=trade.qty,
-        first_trade_id=trade.first_trade_id,
-        last_trade_id=trade.last_trade_id,
-        trade_time=trade.trade_time,
-        event_time=None,
-        received_at=received_at,
-        is_buyer_maker=trade.is_buyer_maker,
-        source="rest",
-    )
+    def _remove_settled(self, hole: Hole) -> None:
+        with self._lock:
+            if not hole.is_settled or hole not in self._holes:
+                return
+            self._holes.remove(hole)
+            self.gaps_healed += 1
+        logger.info(
+            "event=gap_healed symbol=%s first=%d last=%d fetched=%d",
+            hole.symbol,
+            hole.ids.first,
+            hole.ids.last,
+            hole.fetched,
+        )
+        if hole.on_settled is not None:
+            hole.on_settled(hole.fetched)

@@ -8,15 +8,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from filelock import FileLock, Timeout
 
 from firehose_dagster.gateway.errors import GatewayAlreadyRunningError, GatewayError
+from firehose_dagster.gateway.heal import WORKERS
 from firehose_dagster.gateway.pipeline import Pipeline
+from firehose_dagster.gateway.pipeline_status import status_of
 from firehose_dagster.gateway.status import GatewayStatus, State, read_status, write_status
-from firehose_dagster.settings import Settings
+from firehose_dagster.settings import ALL_SYMBOLS, Settings
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = "gateway.lock"
 TICK_SECONDS = 0.2
 TICKS_PER_STATUS = 5
+MOST_SYMBOLS = 10_000
+OTHER_THREADS = 8 + WORKERS
 
 
 def run_gateway(
@@ -26,7 +30,8 @@ def run_gateway(
 
     Writes its status once a second and hands it to `on_status`. Waits for an exchange or a broker that is not there
     yet. Raises GatewayAlreadyRunningError if this home has a gateway, UnknownSymbolsError if a symbol does not trade,
-    DeliveryFailedError if Kafka did not take a message, FlushIncompleteError if it did not confirm all at the end.
+    ClockError if this machine's clock is far off, DeliveryFailedError if Kafka refuses the topic,
+    FlushIncompleteError if it did not confirm all at the end.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.state_dir / LOCK_FILE)
@@ -93,11 +98,12 @@ class _Run:
             future.result()
 
     def _thread_limit(self) -> int:
-        # All symbols of the exchange are some thousands; the pool starts only the threads it needs.
-        return 8 + len(self._settings.symbols) // self._settings.gateway_symbols_per_connection
+        # The symbols of `ALL` are not known yet: some thousands. The pool starts only the threads it needs.
+        symbols = MOST_SYMBOLS if ALL_SYMBOLS in self._settings.symbols else len(self._settings.symbols)
+        return OTHER_THREADS + symbols // self._settings.gateway_symbols_per_connection
 
     def _report(self, state: State, last_error: str | None = None) -> None:
-        status = self._pipeline.status(state, last_error)
+        status = status_of(self._pipeline, state, last_error)
         write_status(self._settings, status)
         if self._on_status is not None:
             self._on_status(status)

@@ -1,26 +1,31 @@
-"""The two REST calls the gateway needs: which symbols trade, and a page of aggregate trades by id."""
+"""The REST calls that the gateway needs, all within one budget of weight."""
 
+import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import httpx
 import msgspec
 
-from firehose_dagster.binance.frames import to_microseconds
+from firehose_dagster.binance.frames import RestTrade, decode_rest_trades, to_microseconds
 from firehose_dagster.binance.limits import (
     AGG_TRADES_PAGE_LIMIT,
-    BANNED_STATUS,
-    RATE_LIMITED_STATUS,
-    REQUEST_WEIGHT_PER_MINUTE,
+    AGG_TRADES_WEIGHT,
+    EXCHANGE_INFO_WEIGHT,
+    FORBIDDEN_STATUS,
+    SERVER_TIME_WEIGHT,
     TIME_UNIT,
     TIME_UNIT_HEADER,
     USED_WEIGHT_HEADER,
 )
+from firehose_dagster.binance.request_weight import WeightBudget
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-DEFAULT_RETRY_AFTER_SECONDS = 60.0
-WEIGHT_RESERVE = 0.2
-"""Share of the minute's weight left to others who use the same address."""
+LONGEST_WAIT_SECONDS = 1.0
+"""A wait for weight is looked at again this often, so that a stop is noticed."""
+NOT_FOUND_STATUS = 404
 
 
 class ExchangeUnavailableError(Exception):
@@ -34,20 +39,9 @@ class ExchangeUnavailableError(Exception):
 class ExchangeRefusedError(Exception):
     """The exchange refused this request and will refuse it again, such as a symbol that it delisted."""
 
-
-class RestTrade(msgspec.Struct, frozen=True, gc=False, rename={
-    "agg_id": "a", "price": "p", "qty": "q", "first_trade_id": "f", "last_trade_id": "l", "trade_time": "T",
-    "is_buyer_maker": "m",
-}):  # fmt: skip
-    """One row of `GET /api/v3/aggTrades`; the body names no symbol and no event time. Times in epoch microseconds."""
-
-    agg_id: int
-    price: str
-    qty: str
-    first_trade_id: int
-    last_trade_id: int
-    trade_time: int
-    is_buyer_maker: bool
+    def __init__(self, message: str, status: int) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class _Symbol(msgspec.Struct, frozen=True):
@@ -59,20 +53,38 @@ class _ExchangeInfo(msgspec.Struct, frozen=True):
     symbols: list[_Symbol]
 
 
-class ExchangeRest:
-    """A client of one exchange. Every call raises ExchangeUnavailableError where there is no usable answer."""
+class _ServerTime(msgspec.Struct, frozen=True, rename="camel"):
+    server_time: int
 
-    def __init__(self, base_url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+
+class ExchangeRest:
+    """A client of one exchange, safe for threads. Every call waits until its weight is within the budget.
+
+    Every call raises ExchangeUnavailableError where there is no usable answer, or where `halt` was set meanwhile.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        budget: WeightBudget,
+        halt: threading.Event,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        epoch_seconds: Callable[[], float] = time.time,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._budget = budget
+        self._budget_lock = threading.Lock()
+        self._halt = halt
+        self._epoch_seconds = epoch_seconds
         self._client = httpx.Client(
             base_url=self.base_url, timeout=TIMEOUT, headers={TIME_UNIT_HEADER: TIME_UNIT}, transport=transport
         )
-        self.is_near_weight_limit = False
-        """The last answer said that this minute's weight is nearly used up."""
+        self.calls = 0
 
     def symbol_statuses(self) -> dict[str, str]:
         """All symbols and their status, such as TRADING or BREAK."""
-        body = self._get("/api/v3/exchangeInfo", {})
+        body = self._get("/api/v3/exchangeInfo", EXCHANGE_INFO_WEIGHT)
         try:
             info = msgspec.json.decode(body, type=_ExchangeInfo)
         except msgspec.DecodeError as error:
@@ -81,36 +93,66 @@ class ExchangeRest:
             ) from error
         return {entry.symbol: entry.status for entry in info.symbols}
 
+    def server_time_us(self) -> int | None:
+        """The exchange's clock in epoch microseconds; None where it does not tell it."""
+        try:
+            body = self._get("/api/v3/time", SERVER_TIME_WEIGHT)
+            return to_microseconds(msgspec.json.decode(body, type=_ServerTime).server_time)
+        except ExchangeRefusedError as error:
+            if error.status == NOT_FOUND_STATUS:
+                return None
+            raise
+        except msgspec.DecodeError as error:
+            raise ExchangeUnavailableError(f"{self.base_url}/api/v3/time gave an unknown answer: {error}") from error
+
     def agg_trades(self, symbol: str, from_id: int) -> list[RestTrade]:
         """Up to 1,000 trades with an id of at least `from_id`, ascending. Raises ExchangeRefusedError too."""
-        params: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": AGG_TRADES_PAGE_LIMIT}
-        body = self._get("/api/v3/aggTrades", params)
+        query: dict[str, str | int] = {"symbol": symbol, "fromId": from_id, "limit": AGG_TRADES_PAGE_LIMIT}
+        body = self._get("/api/v3/aggTrades", AGG_TRADES_WEIGHT, query)
         try:
-            trades = msgspec.json.decode(body, type=list[RestTrade])
-        except msgspec.DecodeError as error:
+            return decode_rest_trades(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ExchangeUnavailableError(
                 f"{self.base_url}/api/v3/aggTrades gave an unknown answer for {symbol} from id {from_id}: {error}"
             ) from error
-        return sorted((_with_microseconds(trade) for trade in trades), key=lambda trade: trade.agg_id)
 
-    def _get(self, path: str, params: dict[str, str | int]) -> bytes:
+    @property
+    def highest_weight_used(self) -> int:
+        """The most weight that was used in a minute, by the exchange's account or ours."""
+        return self._budget.highest_used
+
+    def _get(self, path: str, weight: int, query: dict[str, str | int] | None = None) -> bytes:
+        self._wait_for_weight(path, weight)
         try:
-            response = self._client.get(path, params=params)
+            response = self._client.get(path, params=query)
         except httpx.HTTPError as error:
             raise ExchangeUnavailableError(
                 f"{self.base_url}{path} cannot be reached: {error or type(error).__name__}"
             ) from error
         used_weight = response.headers.get(USED_WEIGHT_HEADER, "")
-        if used_weight.isdigit():
-            self.is_near_weight_limit = int(used_weight) > REQUEST_WEIGHT_PER_MINUTE * (1 - WEIGHT_RESERVE)
+        with self._budget_lock:
+            now = self._epoch_seconds()
+            if used_weight.isdigit():
+                self._budget.note_used(now, int(used_weight))
+            wait = self._budget.note_status(now, response.status_code, _retry_after_seconds(response))
         if response.is_success:
             return response.content
         message = f"{self.base_url}{path} answered {response.status_code}: {response.text[:200]}"
-        if response.status_code in (RATE_LIMITED_STATUS, BANNED_STATUS):
-            raise ExchangeUnavailableError(message, _retry_after_seconds(response.headers.get("Retry-After", "")))
-        if response.is_client_error:
-            raise ExchangeRefusedError(message)
-        raise ExchangeUnavailableError(message)
+        if response.is_client_error and wait is None:
+            raise ExchangeRefusedError(message, response.status_code)
+        if response.status_code == FORBIDDEN_STATUS:
+            message += " (its firewall refuses this address)"
+        raise ExchangeUnavailableError(message, wait)
+
+    def _wait_for_weight(self, path: str, weight: int) -> None:
+        while True:
+            with self._budget_lock:
+                seconds = self._budget.wait_seconds(self._epoch_seconds(), weight)
+                if seconds <= 0:
+                    self.calls += 1
+                    return
+            if self._halt.wait(min(seconds, LONGEST_WAIT_SECONDS)):
+                raise ExchangeUnavailableError(f"{self.base_url}{path} was not asked: the gateway stops", seconds)
 
     def close(self) -> None:
         """Close the connections."""
@@ -125,10 +167,6 @@ class ExchangeRest:
         self.close()
 
 
-def _retry_after_seconds(header: str) -> float:
-    return float(header) if header.isdigit() else DEFAULT_RETRY_AFTER_SECONDS
-
-
-def _with_microseconds(trade: RestTrade) -> RestTrade:
-    trade_time = to_microseconds(trade.trade_time)
-    return trade if trade_time == trade.trade_time else msgspec.structs.replace(trade, trade_time=trade_time)
+def _retry_after_seconds(response: httpx.Response) -> float | None:
+    header = response.headers.get("Retry-After", "")
+    return float(header) if header.isdigit() else None

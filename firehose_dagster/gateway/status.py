@@ -25,6 +25,9 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Open now."""
     connections_planned: int
     reconnects: int
+    """Connections opened again after they broke."""
+    rotations: int = 0
+    """Connections replaced by one that overlapped them."""
     frames: int
     """All WebSocket frames with data."""
     bytes: int
@@ -37,6 +40,10 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     delivered: int
     outstanding: int
     """Produced and not yet confirmed by Kafka."""
+    lost: int = 0
+    """Live trades that Kafka did not take; they are healed."""
+    full_queue_seconds: float = 0.0
+    """How long connections were left unread because Kafka took nothing."""
     gaps_found: int
     gaps_healed: int
     missing_ids: int
@@ -45,7 +52,12 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     absent_ids: int
     """Ids that REST confirmed not to exist."""
     unresolved_ids: int
-    """Ids that REST did not give for long; they are asked for again at the next start."""
+    """Ids that REST did not give for long; they are asked for again every ten minutes."""
+    rest_calls: int = 0
+    probes: int = 0
+    """Those among the calls that asked about a silent symbol."""
+    highest_weight_used: int = 0
+    """Most REST weight used in one minute."""
     last_trade_at: datetime | None
     """The newest trade time received."""
     last_error: str | None

@@ -2,9 +2,9 @@
 
 import json
 
-from firehose_dagster.binance.limits import MAX_STREAMS_PER_CONNECTION
 import pytest
 
+from firehose_dagster.binance.limits import MAX_STREAMS_PER_CONNECTION
 from firehose_dagster.binance.streams import plan_connections, subscribe_message
 
 BASE = "wss://data-stream.binance.vision"

@@ -1,19 +1,34 @@
 """What REST answers, good and bad."""
 
+import threading
 from collections.abc import Callable
+from functools import partial
 
 import httpx
 import pytest
 
+from firehose_dagster.binance.request_weight import WeightBudget
 from firehose_dagster.gateway.errors import UnknownSymbolsError
 from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
 from firehose_dagster.gateway.symbols import resolve_symbols
 
+
+def _always(answer: httpx.Response, _: httpx.Request) -> httpx.Response:
+    return answer
+
+
 ROW = {"a": 9, "p": "0.1", "q": "1.0", "f": 1, "l": 2, "T": 1_634_944_096_633, "m": False, "M": True, "new": 1}
 
 
-def _client(answer: Callable[[httpx.Request], httpx.Response]) -> ExchangeRest:
-    return ExchangeRest("https://exchange.test", transport=httpx.MockTransport(answer))
+def _client(answer: Callable[[httpx.Request], httpx.Response], per_minute: int = 100) -> ExchangeRest:
+    """At a time that stands still, half a minute before a minute ends."""
+    return ExchangeRest(
+        "https://exchange.test",
+        WeightBudget(per_minute),
+        threading.Event(),
+        transport=httpx.MockTransport(answer),
+        epoch_seconds=lambda: 30.0,
+    )
 
 
 def test_a_page_is_read_ascending_with_microseconds() -> None:
@@ -28,17 +43,25 @@ def test_a_page_is_asked_for_by_id_with_the_largest_limit() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(200, json=[], headers={"X-MBX-USED-WEIGHT-1M": "5000"})
+        return httpx.Response(200, json=[], headers={"X-MBX-USED-WEIGHT-1M": "50"})
 
     with _client(answer) as client:
         assert client.agg_trades("BTCUSDT", 8) == []
-        assert client.is_near_weight_limit
+        assert client.highest_weight_used == 50
     assert str(requests[0].url) == "https://exchange.test/api/v3/aggTrades?symbol=BTCUSDT&fromId=8&limit=1000"
     assert requests[0].headers["X-MBX-TIME-UNIT"] == "MICROSECOND"
 
 
-@pytest.mark.parametrize(("headers", "seconds"), [({"Retry-After": "7"}, 7.0), ({}, 60.0)])
-@pytest.mark.parametrize("status", [429, 418])
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"Retry-After": "7"}, 7.0),
+        (418, {"Retry-After": "7"}, 7.0),
+        (429, {}, 60.0),
+        (418, {}, 120.0),
+        (403, {}, 300.0),
+    ],
+)
 def test_a_rate_limit_says_when_to_come_back(status: int, headers: dict[str, str], seconds: float) -> None:
     with (
         _client(lambda _: httpx.Response(status, headers=headers)) as client,
@@ -83,3 +106,56 @@ def test_all_means_every_symbol_that_trades() -> None:
     assert resolve_symbols(["ALL"], {"B": "TRADING", "A": "TRADING", "C": "BREAK"}, "url") == ("A", "B")
     with pytest.raises(UnknownSymbolsError):
         resolve_symbols(["ALL"], {"C": "BREAK"}, "url")
+
+
+def test_nothing_is_asked_beyond_the_budget_and_a_stop_ends_the_wait() -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=[], headers={"X-MBX-USED-WEIGHT-1M": "98"})
+
+    halt = threading.Event()
+    with ExchangeRest(
+        "https://exchange.test",
+        WeightBudget(100),
+        halt,
+        transport=httpx.MockTransport(answer),
+        epoch_seconds=lambda: 30.0,
+    ) as client:
+        client.agg_trades("BTCUSDT", 1)
+        halt.set()
+        with pytest.raises(ExchangeUnavailableError, match="was not asked"):
+            client.agg_trades("BTCUSDT", 2)
+    assert len(requests) == 1
+
+
+def test_the_budget_is_free_again_in_the_next_minute() -> None:
+    now = [30.0]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        now[0] = 60.0  # the minute ends while the exchange answers
+        return httpx.Response(200, json=[])
+
+    with ExchangeRest(
+        "https://exchange.test",
+        WeightBudget(4),
+        threading.Event(),
+        transport=httpx.MockTransport(answer),
+        epoch_seconds=lambda: now[0],
+    ) as client:
+        client.agg_trades("BTCUSDT", 1)
+        client.agg_trades("BTCUSDT", 2)
+        assert client.calls == 2
+
+
+def test_the_clock_of_the_exchange_is_read_in_either_unit_and_may_be_missing() -> None:
+    bodies = [{"serverTime": 1_634_944_096_633}, {"serverTime": 1_634_944_096_633_001}]
+    times: list[int | None] = []
+    for body in bodies:
+        answer = httpx.Response(200, json=body)
+        with _client(partial(_always, answer)) as client:
+            times.append(client.server_time_us())
+    with _client(lambda _: httpx.Response(404, text="Not found")) as client:
+        times.append(client.server_time_us())
+    assert times == [1_634_944_096_633_000, 1_634_944_096_633_001, None]
