@@ -45,6 +45,9 @@ class SilenceWatch:
         if count == self._count:
             return
         seconds = max(now - self._counted_at, 0.001)
+        if self._weight:
+            # A silence that was too long is a fault, and no part of what is usual.
+            seconds = min(seconds, self._usually_allowed_seconds)
         share = 1 - math.exp(-seconds / HORIZON_SECONDS)
         self._rate += share * ((count - self._count) / seconds - self._rate)
         self._weight += share * (1 - self._weight)
@@ -73,11 +76,19 @@ class SilenceWatch:
     @property
     def allowed_seconds(self) -> float:
         """How long it may be silent."""
+        return min(self._usually_allowed_seconds * self._patience, self._tolerance.longest_seconds)
+
+    @property
+    def silent_since(self) -> float:
+        """When it spoke last, was connected or was looked after."""
+        return self._changed_at
+
+    @property
+    def _usually_allowed_seconds(self) -> float:
         tolerance, rate = self._tolerance, self.usual_rate
-        seconds = tolerance.unknown_seconds
-        if rate:
-            seconds = min(max(tolerance.mean_gaps / rate, tolerance.shortest_seconds), tolerance.longest_seconds)
-        return min(seconds * self._patience, max(tolerance.longest_seconds, tolerance.unknown_seconds))
+        if not rate:
+            return tolerance.unknown_seconds
+        return min(max(tolerance.mean_gaps / rate, tolerance.shortest_seconds), tolerance.longest_seconds)
 
     def is_too_long(self, now: float) -> bool:
         """Whether it is silent far beyond its usual rate."""

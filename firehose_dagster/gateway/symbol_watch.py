@@ -37,15 +37,16 @@ class SymbolWatch:
             return []
         self._look_at = now + LOOK_EVERY_SECONDS
         delivered = positions()
-        found: list[tuple[str, int]] = []
+        silent: list[tuple[float, str, int]] = []
         for symbol, watch in self._watches.items():
             position = delivered.get(symbol)
             if position is not None:
                 watch.note(position, now)
-            if len(found) == MAX_DUE_PER_LOOK or not watch.is_too_long(now):
-                continue
-            position = last_known(symbol) if position is None else position
-            watch.be_patient(now)
-            if position is not None:
-                found.append((symbol, position))
+            if watch.is_too_long(now):
+                position = last_known(symbol) if position is None else position
+                if position is not None:
+                    silent.append((watch.silent_since, symbol, position))
+        found = [(symbol, position) for _, symbol, position in sorted(silent)[:MAX_DUE_PER_LOOK]]
+        for symbol, _ in found:
+            self._watches[symbol].be_patient(now)
         return found
