@@ -1,0 +1,118 @@
+"""Iceberg's metadata of a table -> the facts that the expiry plan is made from."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import msgspec
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
+from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Snapshot
+
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.position import AUDIT, OFFSETS, QUERY_ID, SILVER_SNAPSHOT, WATERMARK
+from firehose_dagster.contracts.trade_tables import GOLD
+from firehose_dagster.lake.row_filters import at_least
+from firehose_dagster.lake.snapshots import newest_stamp, stamp
+from firehose_dagster.maintenance.expiry_plan import Needs, Ref, SnapshotFacts, TableHistory
+
+_FOUND_BY_WALKING = (OFFSETS, WATERMARK, SILVER_SNAPSHOT)
+"""Stamps that are looked for from the current snapshot backwards."""
+
+
+class _StampedRun(msgspec.Struct, frozen=True):
+    """The part of a stamped audit row that says whose it is."""
+
+    run_id: str
+    started_at: datetime
+
+
+def history_of(table: Table) -> TableHistory:
+    """The table's snapshots as they were loaded, oldest first."""
+    metadata = table.metadata
+    superseded = _superseded_at(table)
+    refs = tuple(
+        Ref(name, ref.snapshot_id, _expires_at(table.snapshot_by_id(ref.snapshot_id), ref.max_ref_age_ms))
+        for name, ref in metadata.refs.items()
+        if name != MAIN_BRANCH
+    )
+    snapshots = sorted(metadata.snapshots, key=lambda each: each.sequence_number or 0)
+    return TableHistory(
+        current_id=metadata.current_snapshot_id,
+        snapshots=tuple(_facts(each, superseded[each.snapshot_id]) for each in snapshots),
+        refs=refs,
+    )
+
+
+def needs_of_silver(catalog: Catalog, silver: Table) -> Needs:
+    """What gold's readers, gold's own recovery and the audit's rely on in silver.
+
+    Every snapshot that gold holds counts, so gold is to be expired first.
+    """
+    gold = catalog.load_table(GOLD.identifier)
+    newest = newest_stamp(gold, SILVER_SNAPSHOT)
+    return Needs(
+        named=frozenset(
+            int(text) for each in gold.metadata.snapshots if (text := stamp(each, SILVER_SNAPSHOT)) is not None
+        ),
+        goes_on_from=None if newest is None else int(newest),
+        unaudited=_unaudited(catalog, silver),
+    )
+
+
+def _facts(snapshot: Snapshot, superseded_at: datetime | None) -> SnapshotFacts:
+    audit = stamp(snapshot, AUDIT)
+    return SnapshotFacts(
+        snapshot_id=snapshot.snapshot_id,
+        parent_id=snapshot.parent_snapshot_id,
+        superseded_at=superseded_at,
+        stamps=frozenset(key for key in _FOUND_BY_WALKING if stamp(snapshot, key) is not None),
+        query_id=stamp(snapshot, QUERY_ID),
+        run_id=None if audit is None else _run(audit).run_id,
+    )
+
+
+def _run(text: str) -> _StampedRun:
+    return msgspec.json.decode(text, type=_StampedRun)
+
+
+def _superseded_at(table: Table) -> Mapping[int, datetime | None]:
+    """When each snapshot stopped being the current one, by the table's own log.
+
+    The log forgets removed snapshots, so a snapshot next to them may seem to have been current for longer than it was:
+    it is then kept for longer, never for less.
+    """
+    log = table.metadata.snapshot_log
+    found: dict[int, datetime | None] = {
+        each.snapshot_id: _instant(each.timestamp_ms) for each in table.metadata.snapshots
+    }
+    for entry, successor in pairwise(log):
+        if entry.snapshot_id in found:
+            found[entry.snapshot_id] = _instant(successor.timestamp_ms)
+    if table.metadata.current_snapshot_id is not None:
+        found[table.metadata.current_snapshot_id] = None
+    return found
+
+
+def _expires_at(snapshot: Snapshot | None, max_age_ms: int | None) -> datetime | None:
+    """Iceberg counts a ref's age from its snapshot."""
+    if snapshot is None or max_age_ms is None:
+        return None
+    return _instant(snapshot.timestamp_ms) + timedelta(milliseconds=max_age_ms)
+
+
+def _instant(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms // 1000, UTC) + timedelta(milliseconds=epoch_ms % 1000)
+
+
+def _unaudited(catalog: Catalog, silver: Table) -> frozenset[str]:
+    stamped = [_run(text) for each in silver.metadata.snapshots if (text := stamp(each, AUDIT)) is not None]
+    if not stamped:
+        return frozenset()
+    first = min(each.started_at for each in stamped)
+    scan = catalog.load_table(OPS_AUDIT.identifier).scan(
+        row_filter=at_least("started_at", first.isoformat()), selected_fields=("run_id",)
+    )
+    held = set(scan.to_arrow().column("run_id").to_pylist())
+    return frozenset(each.run_id for each in stamped if each.run_id not in held)
