@@ -33,10 +33,12 @@ def _utc(value: Any) -> datetime:
 InstantParameter = Annotated[
     datetime, BeforeValidator(_utc), Field(json_schema_extra={"type": "string", "format": "date-time"})
 ]
-Symbol = Annotated[str, StringConstraints(pattern=r"^[^,\s]{1,40}$")]
+# Spelled out: what `\s` means differs between the languages that read the schema.
+_SYMBOL = r"[^,\x00-\x20\x7f-\xa0]{1,40}"
+Symbol = Annotated[str, StringConstraints(pattern=rf"^{_SYMBOL}$")]
 SymbolList = Annotated[
     str,
-    StringConstraints(pattern=r"^[^,\s]{1,40}(,[^,\s]{1,40})*$", max_length=40_000),
+    StringConstraints(pattern=rf"^{_SYMBOL}(,{_SYMBOL})*$", max_length=40_000),
     Field(description="Comma separated."),
 ]
 CursorParameter = Annotated[str, StringConstraints(max_length=1_000), Field(description="A `next_cursor`.")]

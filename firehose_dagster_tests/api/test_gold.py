@@ -111,9 +111,3 @@ def test_a_minute_with_missing_trades_makes_its_symbol_incomplete(market: TestCl
     assert answer["incomplete_symbols"] == ["ETHUSDT"]
     assert {entry["symbol"]: entry["incomplete_minutes"] for entry in answer["data"]}["ETHUSDT"] == 1
     assert market.get("/v1/pulse", params={"window_minutes": 40}).json()["incomplete_symbols"] == []
-
-
-def test_a_symbol_without_a_trade_in_the_window_is_listed_as_such(market: TestClient) -> None:
-    # XRPUSDT has no trade in minutes 3, 10, ... ago; a window of one minute is the newest, in which it has.
-    entries = {entry["symbol"]: entry for entry in data(market, "/v1/pulse", window_minutes=1)}
-    assert entries["XRPUSDT"]["minutes"] == 1
