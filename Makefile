@@ -65,6 +65,10 @@ bench: setup ## Run every benchmark, one after the other; BENCH=freshness for on
 		name=$$(basename "$$(dirname "$$run")"); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name.run" $(ARGS); \
 	done
 
+.PHONY: faults
+faults: setup ## Seeded fault scripts against one running pipeline, a verdict each; N=20, SEED=1, ARGS=--without-heal
+	$(BIN)/python -m firehose_dagster_tests.faults.run --scripts $(or $(N),20) --seed $(or $(SEED),1) $(ARGS)
+
 .PHONY: docs
 docs: setup ## Take the README's pictures of the running UI; needs Chromium and chromedriver
 	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo

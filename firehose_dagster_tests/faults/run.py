@@ -7,6 +7,7 @@ python -m firehose_dagster_tests.faults.run --scripts 1 --seed 17     script 17 
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -35,13 +36,12 @@ def main() -> int:
             for timed in script_of(seed, arguments.script_seconds):
                 say(f"seed {seed} at {timed.at_seconds:6.3f} s: {label(timed.fault)} {timed.fault}")
         return 0
-    options = TrialOptions(
-        seeds=seeds,
+    options = options_of(
+        seeds,
+        without_heal=arguments.without_heal,
         at_a_time=arguments.at_a_time,
         script_seconds=arguments.script_seconds,
-        settle_seconds=SETTLE_WITHOUT_HEAL_SECONDS if arguments.without_heal else SETTLE_SECONDS,
         trades_per_second=arguments.trades_per_second,
-        without_heal=arguments.without_heal,
     )
     if arguments.home is not None:
         results = run_trials(options, arguments.home, say)
@@ -52,6 +52,25 @@ def main() -> int:
     for line in summary(results):
         say(line)
     return 0 if results.is_green else 1
+
+
+def options_of(
+    seeds: Iterable[int],
+    *,
+    without_heal: bool = False,
+    at_a_time: int = AT_A_TIME,
+    script_seconds: float = SCRIPT_SECONDS,
+    trades_per_second: float = TRADES_PER_SECOND,
+) -> TrialOptions:
+    """The options that are used where nothing else is said. Without the heal there is no use in waiting for it."""
+    return TrialOptions(
+        seeds=tuple(seeds),
+        at_a_time=at_a_time,
+        script_seconds=script_seconds,
+        settle_seconds=SETTLE_WITHOUT_HEAL_SECONDS if without_heal else SETTLE_SECONDS,
+        trades_per_second=trades_per_second,
+        without_heal=without_heal,
+    )
 
 
 def summary(results: TrialResults) -> list[str]:
