@@ -186,6 +186,30 @@ class Settings(BaseSettings):
         description="Threads of compaction; it works at low priority beside the stream.",
     )
 
+    snapshot_min_age_minutes: int = Field(
+        default=20,
+        ge=1,
+        description="A snapshot is kept this long after it was superseded; a reader that takes longer pins its own.",
+    )
+    snapshots_min_kept: int = Field(
+        default=10, ge=1, description="Newest snapshots of each table that are kept whatever their age."
+    )
+    orphan_min_age_days: int = Field(
+        default=3, ge=3, description="Files that no metadata names are removed when this old; never sooner than 3 days."
+    )
+
+    completeness_margin_minutes: int = Field(
+        default=5,
+        ge=0,
+        description="An hour is over, and can be sealed, when the watermark has passed its end by this.",
+    )
+    completeness_heal_max_ids: int = Field(
+        default=200_000,
+        ge=0,
+        description="The gateway is asked over REST for holes of at most so many ids; longer ones need the archive.",
+    )
+    archive_url: str = Field(default="https://data.binance.vision", description="Archive of daily files.")
+
     ui_host: str = Field(default="127.0.0.1", description="Address of the Dagster UI.")
     ui_port: Port = Field(default=3000, description="Port of the Dagster UI.")
     code_server_port: Port = Field(default=3001, description="Port of the Dagster code server.")

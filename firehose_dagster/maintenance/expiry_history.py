@@ -56,7 +56,7 @@ def needs_of_silver(catalog: Catalog, silver: Table) -> Needs:
         named=frozenset(
             int(text) for each in gold.metadata.snapshots if (text := stamp(each, SILVER_SNAPSHOT)) is not None
         ),
-        goes_on_from=None if newest is None else int(newest),
+        back_to={} if newest is None else {int(newest): "gold goes on from here"},
         unaudited=_unaudited(catalog, silver),
     )
 

@@ -58,8 +58,8 @@ class Needs:
 
     named: frozenset[int] = frozenset()
     """Silver snapshots that snapshots of gold name: `verify` compares the two."""
-    goes_on_from: int | None = None
-    """The silver snapshot that gold stands at: after a crash everything since is read step by step."""
+    back_to: Mapping[int, str] = field(default_factory=dict)
+    """Snapshot -> who goes back to it, step by step from the current one, as gold does after a crash."""
     unaudited: frozenset[str] = frozenset()
     """Run ids of batches that `ops_audit` does not hold yet: their rows are rebuilt from the snapshots."""
 
@@ -128,10 +128,11 @@ def _reasons(
         yield each.snapshot_id, "newest"
     for each in _newest_of_queries(lineage):
         yield each.snapshot_id, "query"
-    if needs.goes_on_from is not None:
+    for snapshot_id, reason in needs.back_to.items():
+        yield snapshot_id, reason
         for each in lineage:
-            yield each.snapshot_id, "gold goes on from here"
-            if each.snapshot_id == needs.goes_on_from:
+            yield each.snapshot_id, reason
+            if each.snapshot_id == snapshot_id:
                 break
     for snapshot_id in needs.named:
         yield snapshot_id, "named by gold"

@@ -166,7 +166,11 @@ class Lake(RuleBasedStateMachine):
         else:
             named = {each.silver_id for each in self.gold.held.values() if each.silver_id is not None}
             newest = next((each.silver_id for each in self.gold.line() if each.silver_id is not None), None)
-            needs = Needs(frozenset(named), newest, frozenset(self.runs - self.audited))
+            needs = Needs(
+                frozenset(named),
+                {} if newest is None else {newest: "gold goes on"},
+                frozenset(self.runs - self.audited),
+            )
             self.planned[table] = self._planned(self.silver, needs)
         if at_once:
             self.expiry_commits(table)

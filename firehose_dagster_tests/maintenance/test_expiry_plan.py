@@ -93,13 +93,13 @@ def test_a_tag_that_is_older_than_it_may_become_goes_with_its_snapshot() -> None
 
 
 def test_what_gold_goes_on_from_and_everything_since_stays() -> None:
-    wanted = plan(_line(6), Needs(goes_on_from=3), POLICY, NOW)
+    wanted = plan(_line(6), Needs(back_to={3: "gold"}), POLICY, NOW)
     assert wanted.expire == (1, 2)
-    assert wanted.kept[4] == "gold goes on from here"
+    assert wanted.kept[4] == "gold"
 
 
 def test_where_gold_stands_outside_the_line_nothing_of_the_line_goes() -> None:
-    assert plan(_line(4), Needs(goes_on_from=99), POLICY, NOW).expire == ()
+    assert plan(_line(4), Needs(back_to={99: "gold"}), POLICY, NOW).expire == ()
 
 
 def test_what_kept_gold_snapshots_name_stays() -> None:
