@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +12,8 @@ from aiohttp import WSMsgType, web
 
 CLOSE = b"\0close"
 """In a script: the exchange closes the connection here."""
+PINGS = b"\0pings"
+"""In a script: thirty pings at once, with the payloads `0` to `29`."""
 
 
 def trade(symbol: str, agg_id: int, **changes: Any) -> dict[str, Any]:
@@ -38,6 +40,8 @@ class ScriptedExchange:
     def __init__(self, scripts: Sequence[Sequence[bytes]], history: dict[str, list[int]] | None = None) -> None:
         self.statuses = {"BTCUSDT": "TRADING", "ETHUSDT": "TRADING", "OLDUSDT": "BREAK"}
         self.history = history or {}
+        self.clock_us: Callable[[], int] | None = None
+        """Where set, the exchange tells its time."""
         self.refusals: deque[tuple[int, dict[str, str]]] = deque()
         self.paths: list[str] = []
         self.messages: list[Any] = []
@@ -74,6 +78,8 @@ class ScriptedExchange:
     async def _serve(self) -> None:
         application = web.Application()
         application.router.add_get("/stream", self._stream)
+        if self.clock_us is not None:
+            application.router.add_get("/api/v3/time", self._time)
         application.router.add_get("/api/v3/exchangeInfo", self._exchange_info)
         application.router.add_get("/api/v3/aggTrades", self._agg_trades)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -94,6 +100,10 @@ class ScriptedExchange:
             if text == CLOSE:
                 await socket.close(code=1001, message=b"maintenance")
                 return socket
+            if text == PINGS:
+                for number in range(30):
+                    await socket.ping(str(number).encode())
+                continue
             await socket.send_str(text.decode())
         async for message in socket:
             if message.type is WSMsgType.PONG:
@@ -101,6 +111,10 @@ class ScriptedExchange:
             elif message.type is WSMsgType.TEXT:
                 self.messages.append(json.loads(message.data))
         return socket
+
+    async def _time(self, request: web.Request) -> web.Response:
+        assert self.clock_us is not None
+        return web.json_response({"serverTime": self.clock_us()})
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
         symbols = [{"symbol": symbol, "status": status} for symbol, status in self.statuses.items()]

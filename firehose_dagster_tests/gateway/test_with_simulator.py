@@ -1,72 +1,21 @@
 """The gateway against the project's own exchange: what the exchange has, the topic holds once, whatever went wrong."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from firehose_dagster.gateway.status import GatewayStatus
-from firehose_dagster.simulator.build import build_source
 from firehose_dagster.simulator.options import ExchangeOptions
-from firehose_dagster.simulator.publisher import utc_now_us
-from firehose_dagster.simulator.server import exchange
 from firehose_dagster_tests.gateway.conftest import Broker, SettingsFor, run_until
+from firehose_dagster_tests.gateway.running_simulator import running_simulator
 
 CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "recordings" / "spot_ws"
 needs_recordings = pytest.mark.skipif(
     not CAPTURES.is_dir(), reason="no captured frames beside the checkout (../shared/recordings)"
 )
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
-
-
-class Simulator:
-    """An exchange in a thread of the test process."""
-
-    def __init__(self, port: int) -> None:
-        self.ws_url = f"ws://127.0.0.1:{port}"
-        self.rest_url = f"http://127.0.0.1:{port}"
-
-    def post(self, path: str, content: bytes = b"") -> None:
-        httpx.post(f"{self.rest_url}{path}", content=content, timeout=20).raise_for_status()
-
-    def history(self, symbol: str, first: int, last: int) -> dict[int, dict[str, Any]]:
-        rows: dict[int, dict[str, Any]] = {}
-        while first <= last:
-            query: dict[str, str | int] = {"symbol": symbol, "fromId": first, "limit": 1_000}
-            headers = {"X-MBX-TIME-UNIT": "MICROSECOND"}
-            page = httpx.get(f"{self.rest_url}/api/v3/aggTrades", params=query, headers=headers).json()
-            rows.update((row["a"], row) for row in page)
-            first = page[-1]["a"] + 1
-        return rows
-
-
-@contextmanager
-def _simulator(options: ExchangeOptions) -> Iterator[Simulator]:
-    ports: list[int] = []
-    listening, loop, ended = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with exchange(options, build_source(options, utc_now_us())) as port:
-            ports.append(port)
-            listening.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert listening.wait(20)
-    try:
-        yield Simulator(ports[0])
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 def _held(broker: Broker) -> dict[str, dict[int, dict[str, Any]]]:
@@ -98,7 +47,7 @@ def test_each_captured_trade_arrives_once_and_unchanged(broker: Broker, settings
             content = (row["p"], row["q"], row["f"], row["l"], row["T"] * 1_000, row["m"])
             expected[row["s"], row["a"]] = content
     assert len(expected) == 3_204
-    with _simulator(ExchangeOptions(recordings=files, speed=0, port=0)) as simulator:
+    with running_simulator(ExchangeOptions(recordings=files, speed=0, port=0)) as simulator:
         settings = settings_for(simulator, symbols="ALL")
         run_until(settings, lambda status: status.trades == 3_204)
     held = {(symbol, agg_id): _content(row) for symbol, ids in _held(broker).items() for agg_id, row in ids.items()}
@@ -111,7 +60,7 @@ def test_a_dropped_connection_and_skipped_trades_are_healed(
     broker: Broker, settings_for: SettingsFor, how: str
 ) -> None:
     options = ExchangeOptions(synthetic=True, seed=7, symbols=SYMBOLS, rate=400, history_minutes=1, port=0)
-    with _simulator(options) as simulator:
+    with running_simulator(options) as simulator:
         settings = settings_for(simulator, symbols=",".join(SYMBOLS))
         faults = ["/admin/inject", "/admin/skip?symbol=BTCUSDT&count=3"]
 
