@@ -73,7 +73,7 @@ OPS_DELIVERIES = Table(
 
 OPS_COMPLETENESS = Table(
     name="ops_completeness",
-    doc="What is held of one symbol in one hour, at one look; the newest row of a (symbol, hour) counts.",
+    doc="What is held of one symbol in one hour, at one look that found something new; the newest row counts.",
     columns=(
         SYMBOL,
         Column("hour", Scalar.TIMESTAMP, "Start of the hour, UTC.", required=True),
@@ -94,8 +94,23 @@ OPS_COMPLETENESS = Table(
             "The first ranges of missing ids, JSON `[[first, last], ...]`, both included.",
             required=True,
         ),
-        Column("is_sealed", Scalar.BOOLEAN, "The hour was over and nothing was missing.", required=True),
-        Column("seal_version", Scalar.INT, "0 until sealed; counts up when a sealed hour changes.", required=True),
+        Column(
+            "is_sealed",
+            Scalar.BOOLEAN,
+            "The hour is over, and nothing is missing in it nor between it and the trades before and after.",
+            required=True,
+        ),
+        Column(
+            "unsealed_reason",
+            Scalar.STRING,
+            "Why it is not sealed: start_unknown, open, missing, missing_at_end or end_unknown; null where it is.",
+        ),
+        Column(
+            "seal_version",
+            Scalar.INT,
+            "0 until sealed; counts up each time the hour is sealed with other content, or again.",
+            required=True,
+        ),
         Column("silver_snapshot_id", Scalar.LONG, "Snapshot of silver that was looked at.", required=True),
         Column("checked_at", Scalar.TIMESTAMP, "When it was looked at.", required=True),
     ),

@@ -1,0 +1,33 @@
+"""In which hours silver has files that it did not have at an earlier look: told by metadata alone."""
+
+from pyiceberg.table import Table as IcebergTable
+
+from firehose_dagster.lake.snapshots import lineage
+
+
+def changed_hours(table: IcebergTable, since_sequence: int | None) -> frozenset[int]:
+    """The hours, counted from the epoch, of the table's partitions by hour with files newer than a sequence number.
+
+    None: all hours with files. Compaction keeps the sequence number of what it rewrites, or the highest of it: so what
+    it rewrites is new only where some of its rows are.
+    """
+    current = table.current_snapshot()
+    if current is None:
+        return frozenset()
+    seen = -1 if since_sequence is None else since_sequence
+    hours: set[int] = set()
+    for manifest in current.manifests(table.io):
+        # A manifest holds nothing newer than itself: in the steady state all but the last few are not opened.
+        if manifest.sequence_number <= seen:
+            continue
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            if (entry.sequence_number or 0) > seen:
+                hours.add(entry.data_file.partition[0])
+    return frozenset(hours)
+
+
+def was_rolled_back(table: IcebergTable, snapshot_id: int) -> bool:
+    """The snapshot is still known, but the table's current one does not descend from it."""
+    return table.snapshot_by_id(snapshot_id) is not None and all(
+        each.snapshot_id != snapshot_id for each in lineage(table)
+    )
