@@ -78,7 +78,7 @@ _STREAM_FAULTS: tuple[Callable[[_Draw], AnyFault], ...] = (
 _REST_FAULTS: tuple[Callable[[_Draw], AnyFault], ...] = (
     lambda draw: RestStatus(symbols=draw.symbols, status=429, retry_after_seconds=draw.number(1, 3)),
     lambda draw: RestStatus(symbols=draw.symbols, status=418, retry_after_seconds=draw.number(2, 5)),
-    lambda draw: RestStatus(symbols=draw.symbols, status=403, count=draw.number(1, 2)),
+    lambda draw: RestStatus(symbols=draw.symbols, status=403, retry_after_seconds=draw.number(1, 3)),
     lambda draw: RestStatus(symbols=draw.symbols, status=500 + draw.number(0, 4), count=draw.number(1, 3)),
     lambda draw: RestSlow(symbols=draw.symbols, count=draw.number(1, 2), delay_seconds=draw.number(1, 3)),
     lambda draw: RestEmpty(symbols=draw.symbols, count=draw.number(1, 3)),
