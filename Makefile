@@ -39,7 +39,32 @@ test: setup ## Run the tests but for the slow ones; none needs Docker or the int
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
-	$(BIN)/pytest -m '(slow or chaos) and not n8n' $(TESTS)
+	$(BIN)/pytest -m '(slow or chaos) and not n8n' --ignore=firehose_dagster_tests/stack $(TESTS)
+
+.PHONY: test-stack
+test-stack: setup ## Run the stack's services as plain processes, kill each, verify; needs PostgreSQL's programs, no Docker
+	$(BIN)/pytest -m stack firehose_dagster_tests/stack
+
+.PHONY: compose
+compose: $(INSTALLED) ## Check the compose file and the Dockerfiles; needs no Docker
+	@env_file=$$(mktemp); trap 'rm -f "$$env_file"' EXIT; STACK_ENV_FILE=$$env_file $(PYTHON) docker/fill_secrets.py >/dev/null; \
+		$(BIN)/docker-compose --env-file "$$env_file" --profile '*' config --quiet
+	$(BIN)/hadolint docker/*/Dockerfile
+	sh -n docker/n8n/start.sh
+
+.PHONY: up
+up: ## Build and start the stack with Docker Compose; prints the URL of every UI once it answers
+	@$(PYTHON) docker/fill_secrets.py
+	docker compose up --detach --build
+	@docker compose config --format json | $(PYTHON) docker/user_interfaces.py
+
+.PHONY: down
+down: ## Stop the stack; its data stays
+	docker compose --profile '*' down
+
+.PHONY: smoke
+smoke: ## Ask the running stack: a message through Kafka, a table through catalog and store
+	docker compose exec code-location firehose smoke
 
 .PHONY: test-n8n
 test-n8n: setup ## Build a real n8n where it is not there (5 minutes, 2.8 GB, needs npm) and run the flows on it
@@ -74,5 +99,11 @@ docs: setup ## Take the README's pictures of the running UI; needs Chromium and 
 	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo
 
 .PHONY: clean
-clean: ## Remove .venv and caches; homes and jars are left
+clean: ## Remove .venv and caches; asks before it deletes the stack's data; homes and jars are left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@volumes=$$(docker volume ls --quiet --filter label=com.docker.compose.project=crypto-firehose 2>/dev/null) || true; \
+	if [[ -n "$$volumes" ]]; then \
+		echo "The stack's data is in the volumes:" $$volumes; \
+		read -r -p "Delete it for good? [y/N] " answer || answer=n; \
+		if [[ "$$answer" == y ]]; then docker compose --profile '*' down --volumes; else echo "kept"; fi; \
+	fi

@@ -11,6 +11,8 @@ from firehose_dagster.commands import (  # noqa: F401 - each registers its comma
     installation,
     lake,
     processes,
+    rebuild,
+    stack,
 )
 from firehose_dagster.commands.application import app
 from firehose_dagster.errors import ExplainedError
