@@ -61,7 +61,7 @@ class Needs:
     back_to: Mapping[int, str] = field(default_factory=dict)
     """Snapshot -> who goes back to it, step by step from the current one, as gold does after a crash."""
     unaudited: frozenset[str] = frozenset()
-    """Run ids of batches that `ops_audit` does not hold yet: their rows are rebuilt from the snapshots."""
+    """Run ids of batches that `ops_audit` does not hold yet: their rows are rebuilt by walking back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,9 @@ def _reasons(
                 break
     for snapshot_id in needs.named:
         yield snapshot_id, "named by gold"
-    for each in history.snapshots:
-        if each.run_id in needs.unaudited:
-            yield each.snapshot_id, "not audited yet"
+    waiting = [number for number, each in enumerate(lineage) if each.run_id in needs.unaudited]
+    for each in lineage[: waiting[-1] + 1 if waiting else 0]:
+        yield each.snapshot_id, "not audited yet"
 
 
 def _lineage(by_id: Mapping[int, SnapshotFacts], snapshot_id: int) -> Iterator[SnapshotFacts]:

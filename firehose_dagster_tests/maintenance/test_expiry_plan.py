@@ -106,17 +106,18 @@ def test_what_kept_gold_snapshots_name_stays() -> None:
     assert plan(_line(4), Needs(named=frozenset({2})), POLICY, NOW).expire == (1, 3)
 
 
-def test_a_batch_that_is_not_audited_stays_until_it_is() -> None:
+def test_a_batch_that_is_not_audited_stays_reachable_until_it_is() -> None:
     history = TableHistory(
-        3,
+        4,
         (
             SnapshotFacts(1, None, LONG_AGO, run_id="q/1"),
             SnapshotFacts(2, 1, LONG_AGO, run_id="q/2"),
-            SnapshotFacts(3, 2, None, run_id="q/3"),
+            SnapshotFacts(3, 2, LONG_AGO, run_id="q/3"),
+            SnapshotFacts(4, 3, None, run_id="q/4"),
         ),
     )
     assert plan(history, Needs(unaudited=frozenset({"q/2"})), POLICY, NOW).expire == (1,)
-    assert plan(history, Needs(), POLICY, NOW).expire == (1, 2)
+    assert plan(history, Needs(), POLICY, NOW).expire == (1, 2, 3)
 
 
 def test_the_newest_of_the_latest_queries_stays_and_no_more_of_them_than_ten() -> None:

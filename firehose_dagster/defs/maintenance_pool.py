@@ -1,0 +1,27 @@
+"""What every maintenance shares: one pool, so that one runs at a time beside the stream, and one run of a kind."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+POOL = "maintenance"
+"""Its limit of 1 is the instance's default for pools."""
+RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+"""A lost network or a table that a writer holds passes; the next scheduled run goes on in any case."""
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def run_unless_one_is_unfinished(instance: dg.DagsterInstance, job_name: str) -> dg.RunRequest | dg.SkipReason:
+    """One run, however long the schedule was off; none beside another of the same job."""
+    going_on: Sequence[dg.RunRecord] = instance.get_run_records(
+        dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED), limit=1
+    )
+    if going_on:
+        return dg.SkipReason(f"run {going_on[0].dagster_run.run_id} is at it")
+    return dg.RunRequest()
