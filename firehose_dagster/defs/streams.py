@@ -9,6 +9,7 @@ import dagster as dg
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs.layer_checks import LayerReporter
 from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
 from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY
@@ -93,6 +94,7 @@ def _host(
     create_tables(catalog)
     reporter = StreamReporter(context, catalog, _in_order(context.selected_asset_keys) if config.continuous else {})
     watch = RunWatch(context.instance, context.run.run_id)
+    layers = LayerReporter(context)
     stop = threading.Event()
 
     def on_watch() -> None:
@@ -106,6 +108,7 @@ def _host(
 
             def on_batch(batch: BatchAudit, progress: StreamProgress) -> None:
                 reporter.add(batch, progress)
+                layers.took_batch()
                 tell(batch)
 
             run_streams(
@@ -113,6 +116,7 @@ def _host(
                 stop,
                 until_caught_up=not config.continuous,
                 on_batch=on_batch,
+                on_failure=layers.failed,
                 session=session,
                 owner=f"Dagster run {context.run.run_id}",
                 on_watch=on_watch,

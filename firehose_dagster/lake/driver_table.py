@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io import load_file_io
 from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.schema import Schema
 from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import file_io_properties
-from firehose_dagster.lake.iceberg_schema import schema
 from firehose_dagster.settings import Settings
 
 _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
@@ -38,7 +38,10 @@ class DriverTable:
             table.spark_identifier,
         )
         self._io = load_file_io(dict(file_io_properties(settings)), self._table.location())
-        self.arrow_schema = schema_to_pyarrow(schema(table))
+        # The table's own schema, not the contract's: the catalog numbers the keys and values of maps anew, and a file
+        # with other numbers in it is one whose map no reader finds.
+        text = self._jvm.org.apache.iceberg.SchemaParser.toJson(self._table.schema())
+        self.arrow_schema = schema_to_pyarrow(Schema.model_validate_json(text))
 
     def snapshot_id(self) -> int | None:
         """The current snapshot, read anew from the catalog."""
@@ -68,6 +71,15 @@ class DriverTable:
     def replace_partitions(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
         """Replace each partition in which `rows` has a row by just those, in one commit; returns the snapshot's id."""
         return self._commit(self._table.newReplacePartitions(), "addFile", rows, properties)
+
+    def empty(self, properties: Mapping[str, str]) -> int:
+        """Take every row out, in one commit; earlier snapshots still have them. Returns the snapshot's id."""
+        every_row = self._jvm.org.apache.iceberg.expressions.Expressions.alwaysTrue()
+        update = self._table.newDelete().deleteFromRowFilter(every_row)
+        for key, value in properties.items():
+            update.set(key, value)
+        update.commit()
+        return int(self._table.currentSnapshot().snapshotId())
 
     def arrow(self, columns: Mapping[str, list[Any]]) -> pa.Table:
         """Columns by name -> a table of the contract's types. Raises pyarrow's error where a value does not fit."""

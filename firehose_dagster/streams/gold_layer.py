@@ -10,15 +10,17 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from firehose_dagster.contracts.position import SILVER_SNAPSHOT
+from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SNAPSHOT
 from firehose_dagster.contracts.trade_tables import GOLD, SILVER, SPIKES
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_summary import BatchSummary, minute_base
 from firehose_dagster.streams.event_spans import during
+from firehose_dagster.streams.gold_holes import GoldHoles
 from firehose_dagster.streams.gold_minutes import MICROSECONDS_PER_MINUTE, GoldMinutes, MinuteKey
 from firehose_dagster.streams.gold_table import GoldTable
+from firehose_dagster.streams.silver_lookup import held_between
 from firehose_dagster.streams.spike_events import SpikeEvents
 from firehose_dagster.transforms.gold import MinuteBase, SpikeThresholds
 from firehose_dagster.transforms.summary import silver_minutes
@@ -43,7 +45,13 @@ class GoldLayer:
         self._catalog = catalog
         self._writer = DriverTable(spark, GOLD, settings)
         self.table = GoldTable(catalog, self._writer)
-        self._minutes = GoldMinutes(self.table, spike_thresholds(settings))
+        holes_stamp = newest_stamp(catalog.load_table(GOLD.identifier), HOLES_SNAPSHOT)
+        self._holes = GoldHoles(
+            catalog,
+            lambda symbol, ids, minute: held_between(spark, self.table, symbol, ids, minute),
+            None if holes_stamp is None else int(holes_stamp),
+        )
+        self._minutes = GoldMinutes(self.table, spike_thresholds(settings), self._holes.count)
         self._spikes = SpikeEvents(catalog, DriverTable(spark, SPIKES, settings))
         self._highest: dict[str, int] = {}
         self._gold_snapshot_id = self._writer.snapshot_id()
@@ -62,12 +70,15 @@ class GoldLayer:
             return
         stamp = newest_stamp(self._catalog.load_table(GOLD.identifier), SILVER_SNAPSHOT)
         if stamp == str(silver_snapshot_id):
+            if bases := self._beside_new_holes():
+                self._write(bases, {}, silver_snapshot_id, watermark_us)
             return
         changed = self._silver_since(None if stamp is None else int(stamp), silver_snapshot_id)
         keys = changed.select("symbol", f.expr(f"unix_micros(event_ts) div {MICROSECONDS_PER_MINUTE}").alias("minute"))
         minutes = [MinuteKey(row["symbol"], row["minute"]) for row in keys.distinct().toArrow().to_pylist()]
         logger.info("gold catches up from_silver=%s to_silver=%s minutes=%d", stamp, silver_snapshot_id, len(minutes))
-        self._write(self._recomputed(minutes), {}, silver_snapshot_id, watermark_us)
+        bases = self._beside_new_holes() | self._recomputed(minutes)
+        self._write(bases, {}, silver_snapshot_id, watermark_us)
 
     def update(
         self, batch: BatchSummary, unclear_symbols: frozenset[str], silver_snapshot_id: int, watermark_us: int | None
@@ -79,6 +90,7 @@ class GoldLayer:
         """
         if watermark_us is None:
             return GoldOutcome(0, 0, self._gold_snapshot_id)
+        self._holes.note(batch)
         seen: set[MinuteKey] = set()
         split: set[str] = set()
         for minute in batch.minutes:
@@ -88,7 +100,7 @@ class GoldLayer:
                 split.add(minute.symbol)
             seen.add(key)
         recompute = unclear_symbols | split
-        bases = self._minutes.grow(
+        bases = self._beside_new_holes() | self._minutes.grow(
             (minute.symbol, minute.base) for minute in batch.minutes if minute.symbol not in recompute
         )
         bases |= self._recomputed([key for key in batch.keys if key.symbol in recompute])
@@ -110,9 +122,22 @@ class GoldLayer:
         if not change.changed:
             return GoldOutcome(0, 0, self._gold_snapshot_id)
         spikes = self._spikes.append(change.changed, newest_received_us, silver_snapshot_id)
-        self._gold_snapshot_id = self.table.replace(change.hours, {SILVER_SNAPSHOT: str(silver_snapshot_id)})
+        stamps = {SILVER_SNAPSHOT: str(silver_snapshot_id)}
+        if self._holes.snapshot_id is not None:
+            stamps[HOLES_SNAPSHOT] = str(self._holes.snapshot_id)
+        self._gold_snapshot_id = self.table.replace(change.hours, stamps)
         self._minutes.evict(watermark_us)
         return GoldOutcome(len(change.changed), spikes, self._gold_snapshot_id)
+
+    def _beside_new_holes(self) -> dict[MinuteKey, MinuteBase]:
+        """The minutes that were incomplete only for want of ids that turned out not to exist: to be judged again."""
+        holes = self._holes.refresh()
+        if not holes:
+            return {}
+        # The minute of the next id is the one that lacked them, where they lie between two minutes.
+        return self._minutes.bases(
+            self.table.keys_holding((hole.symbol, hole.first_agg_id, hole.next_agg_id) for hole in holes)
+        )
 
     def _recomputed(self, keys: list[MinuteKey]) -> dict[MinuteKey, MinuteBase]:
         if not keys:

@@ -1,7 +1,7 @@
 """The gold minutes that the driver holds, and how a batch changes them. What is not held is read by `GoldReader`."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
@@ -77,9 +77,17 @@ _UNSET = datetime.fromtimestamp(0, UTC)
 class GoldMinutes:
     """Holds whole hours of gold: those a batch touches, and those not yet final."""
 
-    def __init__(self, reader: GoldReader, thresholds: SpikeThresholds) -> None:
+    def __init__(
+        self,
+        reader: GoldReader,
+        thresholds: SpikeThresholds,
+        count_absent: Callable[[str, int, int, int], int] = lambda symbol, first, last, minute: 0,
+    ) -> None:
+        """`count_absent` says how many ids of a symbol, from one to another, the exchange does not have; asked for a
+        minute."""
         self._reader = reader
         self._thresholds = thresholds
+        self._count_absent = count_absent
         self._stored_hours = set(reader.hours())
         self._hours: dict[int, dict[MinuteKey, GoldRow]] = {}
         self._minutes: dict[str, list[int]] = {}
@@ -92,6 +100,12 @@ class GoldMinutes:
     def get(self, key: MinuteKey) -> GoldRow | None:
         """The row, if its hour is held."""
         return self._hours.get(key.minute // MINUTES_PER_HOUR, {}).get(key)
+
+    def bases(self, keys: Iterable[MinuteKey]) -> dict[MinuteKey, MinuteBase]:
+        """The minutes as they are; those without trades are left out."""
+        keys = list(keys)
+        self._load({key.minute // MINUTES_PER_HOUR for key in keys})
+        return {key: held.base for key in keys if (held := self.get(key)) is not None}
 
     def grow(self, increments: Iterable[tuple[str, MinuteBase]]) -> dict[MinuteKey, MinuteBase]:
         """Minutes as they are after trades of higher ids than any held were added to them."""
@@ -204,7 +218,13 @@ class GoldMinutes:
         self, key: MinuteKey, held: GoldRow | None, bases: Mapping[MinuteKey, MinuteBase], is_final: bool
     ) -> GoldRow:
         base = self._base(key, bases)
-        computed = features(base, self._window(key, bases), self._previous_id(key, bases), self._thresholds)
+        computed = features(
+            base,
+            self._window(key, bases),
+            self._previous_id(key, bases),
+            self._thresholds,
+            lambda first, last: self._count_absent(key.symbol, first, last, key.minute),
+        )
         if held is None:
             return GoldRow(key.symbol, base, computed, is_final, 0, 0, _UNSET)
         revision = held.revision + int(held.is_final and (held.base, held.features) != (base, computed))

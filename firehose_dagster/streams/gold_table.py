@@ -10,12 +10,13 @@ from pyiceberg.expressions import BooleanExpression
 from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below, equals, one_of
-from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute
+from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute, MinuteKey
 from firehose_dagster.transforms.gold import MinuteBase, MinuteFeatures
 
 _MINUTES_PER_DAY = 1_440
 _SEARCH_WINDOWS_MINUTES = (_MINUTES_PER_DAY, 30 * _MINUTES_PER_DAY, 1 << 40)
 """A neighbour is nearly always near: the whole table is searched last."""
+_RANGES_A_SCAN = 50
 _FIRST_MINUTE = 0
 _LAST_MINUTE = 253_402_300_740 // 60 - 1
 """The year 9999."""
@@ -69,6 +70,19 @@ class GoldTable:
             if minute > minutes[symbol]:
                 found[symbol] = min(minute, found.get(symbol, minute))
         return found
+
+    def keys_holding(self, ids: Iterable[tuple[str, int, int]]) -> list[MinuteKey]:
+        """The rows of which the ids, first to last, overlap one of the ranges given: symbol, first, last."""
+        ranges = list(ids)
+        keys: set[MinuteKey] = set()
+        for start in range(0, len(ranges), _RANGES_A_SCAN):
+            overlaps = any_of(
+                all_of(equals("symbol", symbol), at_least("last_agg_id", low), below("first_agg_id", high + 1))
+                for symbol, low, high in ranges[start : start + _RANGES_A_SCAN]
+            )
+            for record in self._scan(overlaps, ("symbol", "minute")).to_pylist():
+                keys.add(MinuteKey(record["symbol"], _epoch_minute(record["minute"])))
+        return sorted(keys)
 
     def minutes_holding(self, ids: Mapping[str, tuple[int, int]]) -> Sequence[int]:
         """The minutes, counted from the epoch, in which one of the symbols has ids between its two bounds."""

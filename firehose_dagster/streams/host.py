@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
@@ -23,6 +24,7 @@ from firehose_dagster.streams.lease import StreamLease, refuse_if_held
 from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import StreamFailedError, TradeQuery
+from firehose_dagster.streams.rebuild import Layer, empty_for_rebuild
 from firehose_dagster.streams.start_plan import plan_start
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass
@@ -45,12 +47,13 @@ def run_streams(
     session: SparkSession | None = None,
     owner: str = "firehose streams",
     on_watch: Callable[[], None] | None = None,
+    rebuild: Layer | None = None,
 ) -> StreamProgress:
     """Take the topic through all tables until `stop` is set; with `until_caught_up`, to the topic's end as it is now.
 
     Always ends between two batches. `on_batch` is called after each batch, from the query's thread; `on_failure` when a
     layer behind bronze failed; `on_watch` a few times a second, from the caller's thread, and may raise to stop. A
-    `session` that is given is left running.
+    `session` that is given is left running. With `rebuild` that layer is emptied and made anew from the one below.
 
     Where a layer fails twice at one place of the topic, bronze goes on alone and all layers are tried again later, ever
     less often; with `until_caught_up` that ends in ``StreamFailedError`` once bronze has the topic.
@@ -68,11 +71,22 @@ def run_streams(
     lease.take(owner)
     reached(CrashPoint.LEASE_TAKEN)
     try:
-        return _Host(spark, catalog, settings, stop, until_caught_up, on_batch, on_failure, on_watch).run()
+        if rebuild is not None:
+            empty_for_rebuild(spark, catalog, settings, rebuild)
+        callbacks = _Callbacks(on_batch, on_failure, on_watch)
+        host = _Host(spark, catalog, settings, stop, callbacks, until_caught_up, from_bronze=rebuild == "silver")
+        return host.run()
     finally:
         lease.release()
         if session is None:
             spark.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class _Callbacks:
+    on_batch: OnBatch | None
+    on_failure: OnFailure | None
+    on_watch: Callable[[], None] | None
 
 
 class _Host:
@@ -84,19 +98,18 @@ class _Host:
         catalog: Catalog,
         settings: Settings,
         stop: threading.Event,
+        callbacks: _Callbacks,
         until_caught_up: bool,
-        on_batch: OnBatch | None,
-        on_failure: OnFailure | None,
-        on_watch: Callable[[], None] | None,
+        *,
+        from_bronze: bool,
     ) -> None:
         self._spark = spark
         self._catalog = catalog
         self._settings = settings
         self._stop = stop
         self._until_caught_up = until_caught_up
-        self._on_batch = on_batch
-        self._on_failure = on_failure
-        self._on_watch = on_watch
+        self._callbacks = callbacks
+        self._from_bronze = from_bronze
         self._shown = ProgressFile(settings, self._silver_position().offsets)
 
     def run(self) -> StreamProgress:
@@ -109,8 +122,8 @@ class _Host:
                 pause_seconds = failures.pause_seconds(self._silver_position())
                 logger.error("layer failed table=%s pause_seconds=%g error=%s", error.table.name, pause_seconds, error)
                 self._shown.failed(str(error))
-                if self._on_failure is not None:
-                    self._on_failure(error)
+                if self._callbacks.on_failure is not None:
+                    self._callbacks.on_failure(error)
                 if pause_seconds == 0:
                     continue
                 self._bronze_alone(pause_seconds)
@@ -127,15 +140,15 @@ class _Host:
 
         def batch_done(audit: BatchAudit) -> None:
             self._shown.add(audit, trade_pass.position.offsets)
-            if self._on_batch is not None:
-                self._on_batch(audit, self._shown.progress)
+            if self._callbacks.on_batch is not None:
+                self._callbacks.on_batch(audit, self._shown.progress)
 
         trade_pass = TradePass(self._spark, self._catalog, self._settings, batch_done, topic.topic_id)
         self._require_topic(trade_pass.position)
         plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
         if plan.lost:
             accept_loss(self._settings, self._catalog, trade_pass, plan.lost)
-        if plan.needs_bronze:
+        if plan.needs_bronze or self._from_bronze:
             replay_from_bronze(self._spark, self._catalog, self._settings, trade_pass, self._stop)
             plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
         trade_pass.expect(topic.records_behind(trade_pass.position))
@@ -157,8 +170,8 @@ class _Host:
         try:
             query.start(starting_offsets, until_caught_up=self._until_caught_up)
             while query.is_active and not self._stop.wait(_WATCH_INTERVAL_SECONDS):
-                if self._on_watch is not None:
-                    self._on_watch()
+                if self._callbacks.on_watch is not None:
+                    self._callbacks.on_watch()
                 if deadline is not None and time.monotonic() >= deadline:
                     return
         except StreamFailedError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from firehose_dagster.binance.gaps import IdRange
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.streams.classification import Coordinates, Suspect, TradeContent, TradeKey
 from firehose_dagster.streams.event_spans import during
@@ -53,6 +54,14 @@ def held_content(
         for key, content in [_keyed(record)]
         if key.agg_id in ids[key.symbol]
     }
+
+
+def held_between(spark: SparkSession, gold: GoldTable, symbol: str, ids: IdRange, minute: int) -> list[int]:
+    """Which of the ids silver holds: in the minutes that gold says, or in the one given."""
+    bounds = {symbol: (ids.first, ids.last)}
+    minutes = {minute, *gold.minutes_holding(bounds)}
+    rows = spark.table(SILVER.spark_identifier).where(during(minutes)).where(_within(bounds)).select("agg_id")
+    return [record["agg_id"] for record in rows.toArrow().to_pylist()]
 
 
 def _keyed(record: Mapping[str, Any]) -> tuple[TradeKey, TradeContent]:

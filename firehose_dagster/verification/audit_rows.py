@@ -5,14 +5,26 @@ Rows of `ops_audit` are written in groups, after the batch; the stamp on silver'
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from firehose_dagster.contracts.position import AUDIT, Position
+from firehose_dagster.contracts.position import AUDIT, OFFSETS_LOST, REBUILD, Position
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.verification.pinned_lake import PinnedLake
 
-_COLUMNS = ("run_id", "rows_in", "rows_out", "dq_fail", "duplicates", "offsets_start", "offsets_end")
+_KINDS = f"('micro_batch', '{REBUILD}')"
+_COLUMNS = (
+    "run_id",
+    "kind",
+    "started_at",
+    "rows_in",
+    "rows_out",
+    "dq_fail",
+    "duplicates",
+    "offsets_start",
+    "offsets_end",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,8 @@ class AuditRow:
     """What one micro-batch took in and what became of it. `starts` and `ends` are offsets by partition."""
 
     run_id: str
+    kind: str
+    started_at: datetime
     rows_in: int
     rows_out: int
     dq_fail: int
@@ -29,7 +43,10 @@ class AuditRow:
 
 
 def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
-    """The micro-batches that the position covers, by run id, each once; `ops_audit` goes before the stamp."""
+    """The micro-batches that the position covers, by run id, each once; `ops_audit` goes before the stamp.
+
+    What was before silver was last emptied for a rebuild tells of rows that are no more: it is left out.
+    """
     found: dict[str, AuditRow] = {}
     silver = lake.tables.get(SILVER.name)
     if silver is not None and lake.silver_snapshot_id is not None:
@@ -38,13 +55,32 @@ def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
             if text is not None:
                 row = _audit_row(json.loads(text))
                 found.setdefault(row.run_id, row)
-    for values in lake.rows(f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE kind = 'micro_batch'"):  # noqa: S608 constants
+    for values in lake.rows(f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE kind IN {_KINDS}"):  # noqa: S608 constants
         row = _audit_row(dict(zip(_COLUMNS, values, strict=True)))
         found[row.run_id] = row
     covered = lake.position
-    return tuple(
-        sorted((row for row in found.values() if covered and covered.covers(row.ends)), key=lambda row: row.run_id)
+    rebuilt_at = max((row.started_at for row in found.values() if row.kind == REBUILD), default=None)
+    counted = (
+        row
+        for row in found.values()
+        if row.kind == "micro_batch"
+        and (rebuilt_at is None or row.started_at >= rebuilt_at)
+        and covered
+        and covered.covers(row.ends)
     )
+    return tuple(sorted(counted, key=lambda row: row.run_id))
+
+
+def lost_offsets(lake: PinnedLake) -> dict[int, list[tuple[int, int]]]:
+    """By partition the first offset and the one after the last of records that the topic lost, in order, as told."""
+    lost: dict[int, list[tuple[int, int]]] = {}
+    for starts, ends in lake.connection.execute(
+        "SELECT DISTINCT offsets_start, offsets_end FROM audit WHERE kind = ?", [OFFSETS_LOST]
+    ).fetchall():
+        first = _offsets(starts)
+        for partition, end in _offsets(ends).items():
+            lost.setdefault(partition, []).append((first[partition], end))
+    return {partition: sorted(ranges) for partition, ranges in lost.items()}
 
 
 def run_ids_recorded_twice(lake: PinnedLake) -> dict[str, int]:
@@ -58,6 +94,8 @@ def run_ids_recorded_twice(lake: PinnedLake) -> dict[str, int]:
 def _audit_row(values: dict[str, Any]) -> AuditRow:
     return AuditRow(
         run_id=values["run_id"],
+        kind=values["kind"],
+        started_at=_instant(values["started_at"]),
         rows_in=int(values["rows_in"]),
         rows_out=int(values["rows_out"]),
         dq_fail=int(values["dq_fail"]),
@@ -69,3 +107,7 @@ def _audit_row(values: dict[str, Any]) -> AuditRow:
 
 def _offsets(text: str | None) -> dict[int, int]:
     return {} if not text else dict(Position.from_json(text).offsets)
+
+
+def _instant(value: str | datetime) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)

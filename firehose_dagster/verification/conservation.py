@@ -1,7 +1,7 @@
 """Is every record accounted for: in silver, in quarantine, or counted as an exact duplicate?"""
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.verification.audit_rows import AuditRow, audit_rows, run_ids_recorded_twice
+from firehose_dagster.verification.audit_rows import AuditRow, audit_rows, lost_offsets, run_ids_recorded_twice
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 
@@ -67,6 +67,7 @@ def _offset_breaches(lake: PinnedLake, rows: tuple[AuditRow, ...]) -> list[str]:
         lake.connection.execute("SELECT kafka_partition, min(kafka_offset) FROM bronze GROUP BY 1").fetchall()
     )
     wrong: list[str] = []
+    lost = lost_offsets(lake)
     for row in rows:
         # A partition that a batch names only at its end was read from its first record.
         starts = {
@@ -82,6 +83,7 @@ def _offset_breaches(lake: PinnedLake, rows: tuple[AuditRow, ...]) -> list[str]:
             for row in rows
             if partition in row.ends
         )
+        spans = sorted([*spans, *((start, end, "lost") for start, end in lost.get(partition, []))])
         reached = spans[0][0] if spans else first
         if first is not None and reached is not None and reached != first:
             wrong.append(f"partition {partition}: the audit begins at offset {reached}, bronze at {first}")

@@ -47,12 +47,12 @@ class Pipeline:
         assert producer.flush(60) == 0
         assert failures == []
 
-    def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, log: Path, module: str = "firehose_dagster.cli") -> subprocess.Popen[bytes]:
         """A `firehose` command, its output in a file."""
         environment = {**os.environ, **settings_environment(self.settings)}
         with log.open("wb") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "firehose_dagster.cli", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

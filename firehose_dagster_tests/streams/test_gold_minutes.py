@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -42,6 +43,19 @@ class Trade:
     minute: int
     price: int
     qty: int
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Ids that the exchange says it does not have; it may be wrong."""
+
+    symbol: str
+    first: int
+    last: int
+
+
+Step = list[Trade] | Hole | None
+"""A batch, a hole told, or a restart."""
 
 
 @dataclass
@@ -107,7 +121,7 @@ def _rounded(value: Fraction) -> Decimal:
     return Decimal(whole if value >= 0 else -whole) / 10**8
 
 
-def expected_gold(trades: Sequence[Trade]) -> dict[MinuteKey, tuple[object, ...]]:
+def expected_gold(trades: Sequence[Trade], holes: AbstractSet[tuple[str, int]]) -> dict[MinuteKey, tuple[object, ...]]:
     """docs/gold.md, written again over fractions, from the trades alone."""
     watermark_minute = max(trade.minute for trade in trades) - LATE_AFTER_MINUTES
     expected: dict[MinuteKey, tuple[object, ...]] = {}
@@ -137,11 +151,11 @@ def expected_gold(trades: Sequence[Trade]) -> dict[MinuteKey, tuple[object, ...]
                 is_price_spike = (
                     distance > 0 and distance >= Fraction(3, 1000) * start and distance * count >= 4 * ranges
                 )
-            is_complete = (
-                base.trades == base.last_agg_id - base.first_agg_id + 1
-                and bool(earlier)
-                and minutes[earlier[-1]].last_agg_id + 1 == base.first_agg_id
-            )
+            is_complete = False
+            if earlier and minutes[earlier[-1]].last_agg_id < base.first_agg_id:
+                held = {trade.agg_id for trade in trades if trade.symbol == symbol}
+                wanted = range(minutes[earlier[-1]].last_agg_id + 1, base.last_agg_id + 1)
+                is_complete = all(agg_id in held or (symbol, agg_id) in holes for agg_id in wanted)
             expected[MinuteKey(symbol, m)] = (
                 base,
                 _rounded(Fraction(base.quote_volume) / Fraction(base.volume)),
@@ -181,11 +195,28 @@ class Driver:
     def __init__(self) -> None:
         self.stored = StoredGold()
         self.held: list[Trade] = []
-        self.minutes = GoldMinutes(self.stored, THRESHOLDS)
+        self.holes: set[tuple[str, int]] = set()
         self.snapshots = 0
+        self.restart()
 
     def restart(self) -> None:
-        self.minutes = GoldMinutes(self.stored, THRESHOLDS)
+        self.minutes = GoldMinutes(self.stored, THRESHOLDS, self._count_absent)
+
+    def _count_absent(self, symbol: str, first: int, last: int, minute: int) -> int:
+        held = {trade.agg_id for trade in self.held if trade.symbol == symbol}
+        return sum((symbol, agg_id) in self.holes and agg_id not in held for agg_id in range(first, last + 1))
+
+    def learn(self, hole: Hole) -> None:
+        self.holes |= {(hole.symbol, agg_id) for agg_id in range(hole.first, hole.last + 1)}
+        beside = [
+            row.key
+            for row in self.stored.all_rows()
+            if row.symbol == hole.symbol
+            and row.base.last_agg_id >= hole.first
+            and row.base.first_agg_id <= hole.last + 1
+        ]
+        if beside:
+            self._apply(self.minutes.bases(beside))
 
     def take(self, batch: Sequence[Trade]) -> None:
         highest: dict[str, int] = {}
@@ -202,6 +233,9 @@ class Driver:
         everything = by_minute(self.held)
         recomputed = {MinuteKey(trade.symbol, trade.minute) for trade in batch if trade.symbol in unclear}
         bases |= {key: base_of(everything[key]) for key in recomputed if key in everything}
+        self._apply(bases)
+
+    def _apply(self, bases: Mapping[MinuteKey, MinuteBase]) -> None:
         self.snapshots += 1
         newest = max(trade.minute for trade in self.held)
         watermark_us = (newest - LATE_AFTER_MINUTES) * MICROSECONDS_PER_MINUTE
@@ -214,12 +248,12 @@ class Driver:
         rows = self.stored.all_rows()
         found = {row.key: content(row) for row in rows}
         assert len(rows) == len(found)
-        assert found == expected_gold(self.held)
+        assert found == expected_gold(self.held, self.holes)
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> list[list[Trade] | None]:
-    """Batches, None for a restart. Time goes on with the id; what is left out of a batch comes late, or never."""
+def markets(draw: st.DrawFn) -> list[Step]:
+    """Time goes on with the id; what is left out of a batch comes late, or never."""
     trades: list[Trade] = []
     for symbol in ("A", "B"):
         minute = FIRST_MINUTE
@@ -229,7 +263,9 @@ def markets(draw: st.DrawFn) -> list[list[Trade] | None]:
     order = sorted(
         trades, key=lambda trade: (trade.minute + draw(st.sampled_from((0, 0, 0, 60, 300, 700, 1500))), trade.agg_id)
     )
-    batches: list[list[Trade] | None] = []
+    never = draw(st.sets(st.integers(0, 14), max_size=4))
+    order = [trade for trade in order if trade.agg_id not in never] or order
+    batches: list[Step] = []
     while order:
         size = draw(st.integers(1, 6))
         batch, order = order[:size], order[size:]
@@ -238,19 +274,26 @@ def markets(draw: st.DrawFn) -> list[list[Trade] | None]:
         batches.append(batch)
         if draw(st.integers(0, 3)) == 0:
             batches.append(None)
+        if draw(st.integers(0, 2)) == 0:
+            first = draw(st.integers(0, 14))
+            batches.append(Hole(draw(st.sampled_from("AB")), first, first + draw(st.integers(0, 2))))
     return batches
 
 
 @settings(max_examples=300, deadline=None)
 @given(markets())
-def test_gold_equals_a_recomputation_after_any_batches_and_restarts(batches: list[list[Trade] | None]) -> None:
+def test_gold_equals_a_recomputation_after_any_batches_holes_and_restarts(steps: list[Step]) -> None:
     driver = Driver()
-    for batch in batches:
-        if batch is None:
-            driver.restart()
-        else:
-            driver.take(batch)
-            driver.require_expected()
+    for step in steps:
+        match step:
+            case None:
+                driver.restart()
+            case Hole():
+                driver.learn(step)
+                driver.require_expected()
+            case _:
+                driver.take(step)
+                driver.require_expected()
 
 
 def _one(agg_id: int, minute: int, symbol: str = "A", qty: int = 1) -> Trade:
@@ -272,3 +315,17 @@ def test_after_a_restart_a_minute_that_becomes_final_still_knows_the_hour_before
     driver.restart()
     driver.take([_one(2, 1), _one(1, to_the_hour + 490, "B")])
     driver.require_expected()
+
+
+def test_a_minute_that_lacks_only_what_never_was_becomes_complete_within_or_before_it() -> None:
+    driver = Driver()
+    driver.take([_one(1, 0), _one(2, 1), _one(4, 1), _one(7, 3), _one(8, 4)])
+    assert [row.features.is_complete for row in driver.stored.all_rows()] == [False, False, False, True]
+    driver.learn(Hole("A", 3, 3))
+    assert [row.features.is_complete for row in driver.stored.all_rows()] == [False, True, False, True]
+    driver.learn(Hole("A", 5, 6))
+    assert [row.features.is_complete for row in driver.stored.all_rows()] == [False, True, True, True]
+    # One of them turns up: the minute that it makes complete follows, and the next goes on from it.
+    driver.take([_one(6, 2)])
+    driver.require_expected()
+    assert [row.features.is_complete for row in driver.stored.all_rows()] == [False, True, True, True, True]

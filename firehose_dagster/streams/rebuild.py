@@ -1,0 +1,46 @@
+"""Silver or gold made anew from the layer below: the old rows leave in one commit, which earlier snapshots survive.
+
+A crash at any moment leaves a lake that the next start of the stream completes: an empty silver says by its stamp that
+it holds nothing, an empty gold that it was computed from nothing.
+"""
+
+import logging
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from pyiceberg.catalog import Catalog
+from pyspark.sql import SparkSession
+
+from firehose_dagster.contracts.position import AUDIT, OFFSETS, REBUILD, SILVER_SNAPSHOT, WATERMARK, Position
+from firehose_dagster.contracts.trade_tables import GOLD, SILVER
+from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.snapshots import held_position
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_audit import NO_ROWS
+
+logger = logging.getLogger(__name__)
+
+Layer = Literal["silver", "gold"]
+
+
+def empty_for_rebuild(spark: SparkSession, catalog: Catalog, settings: Settings, layer: Layer) -> None:
+    """Empty gold, and silver where that is asked for. For the holder of the lease.
+
+    Quarantine and spikes stay: a rule judges as it did, and an event is never retracted.
+    """
+    gold = DriverTable(spark, GOLD, settings)
+    if gold.snapshot_id() is not None:
+        gold.empty({SILVER_SNAPSHOT: ""})
+    if layer == "gold":
+        logger.info("gold emptied for a rebuild")
+        return
+    silver = DriverTable(spark, SILVER, settings)
+    if silver.snapshot_id() is None:
+        return
+    held = held_position(catalog.load_table(SILVER.identifier)) or Position(settings.topic, {})
+    now = datetime.now(UTC)
+    marker = replace(NO_ROWS, run_id=f"rebuild/{uuid.uuid4()}", kind=REBUILD, started_at=now, finished_at=now)
+    silver.empty({OFFSETS: Position(held.topic, {}).to_json(), WATERMARK: "", AUDIT: marker.to_json()})
+    logger.info("silver and gold emptied for a rebuild run_id=%s", marker.run_id)

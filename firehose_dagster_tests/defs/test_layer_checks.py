@@ -1,0 +1,49 @@
+"""A layer that fails is red, with those behind it; bronze and what is before it stay green."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs.layer_checks import CHECK, LayerReporter, layers_take_batches
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.streams.layer_failures import LayerFailedError
+
+TABLES = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES)
+
+
+def _passed(instance: dg.DagsterInstance) -> dict[str, bool]:
+    found: dict[str, bool] = {}
+    for table in TABLES:
+        key = dg.AssetCheckKey(dg.AssetKey([table.name]), CHECK)
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        assert record.event is not None
+        evaluation = record.event.asset_check_evaluation
+        assert evaluation is not None
+        found[table.name] = evaluation.passed
+    return found
+
+
+@pytest.mark.parametrize(("table", "red"), [(SILVER, (SILVER, GOLD, SPIKES)), (GOLD, (GOLD, SPIKES))])
+def test_a_failure_is_seen_at_once_and_the_next_batch_takes_it_back(table: Table, red: tuple[Table, ...]) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        reporter = LayerReporter(dg.build_asset_context(instance=instance))
+        reporter.failed(LayerFailedError(table, OSError("no space left on device")))
+        assert _passed(instance) == {each.name: each not in red for each in TABLES}
+        reporter.took_batch()
+        assert all(_passed(instance).values())
+
+
+def test_without_a_stream_no_layer_is_said_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIREHOSE_HOME", str(tmp_path))
+    job = dg.define_asset_job("checks", selection=dg.AssetSelection.checks(layers_take_batches))
+    definitions = dg.Definitions(
+        assets=[dg.AssetSpec(table.name) for table in TABLES],
+        asset_checks=[layers_take_batches],
+        jobs=[job],
+        resources={"firehose": FirehoseResource()},
+    )
+    result = definitions.resolve_job_def("checks").execute_in_process()
+    assert [evaluation.passed for evaluation in result.get_asset_check_evaluations()] == [True] * len(TABLES)
