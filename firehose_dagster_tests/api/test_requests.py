@@ -1,6 +1,8 @@
 """What is refused and how: problems, tokens, addresses, cursors; and what the answer says of the lake's state."""
 
+import hashlib
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,9 @@ def test_a_catalog_that_does_not_answer_is_a_problem_with_a_retry(tmp_path: Path
     settings = Settings(home=tmp_path, catalog_uri="http://127.0.0.1:9/", warehouse="s3://lake/warehouse")
     with TestClient(create_application(settings)) as client:
         assert problem(client, "/v1/pulse")[:2] == (503, "lake-unavailable")
+
+
+def test_the_charting_library_is_its_makers_own_file() -> None:
+    """litecharts 0.2.0 carries lightweight-charts 5.1.0 as published: the digest is that of the makers' npm package."""
+    content = (files("litecharts") / "js" / "lightweight-charts.js").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == "756b0ba9f58930226d6b8b9d47ad310448ab85d799ea1f7c2c02304777c10b52"
