@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from firehose_dagster.alerts.failure_message import FailurePayload
 from firehose_dagster.alerts.message import EVENT_TYPE, SpikeData, SpikePayload
 from firehose_dagster.alerts.signature import refusal, signer
 
@@ -28,6 +29,10 @@ class ReceiverStatus(msgspec.Struct, kw_only=True):
     duplicates: int = 0
     refused: int = 0
     last: SpikeData | None = None
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    type: str
 
 
 class Receiver:
@@ -60,11 +65,17 @@ class Receiver:
             self.status.duplicates += 1
             return web.Response(status=204)
         try:
-            alert = msgspec.json.decode(body, type=SpikePayload)
+            kind = msgspec.json.decode(body, type=_Envelope).type
+            alert: SpikePayload | FailurePayload
+            if kind == EVENT_TYPE:
+                alert = msgspec.json.decode(body, type=SpikePayload)
+            else:
+                alert = msgspec.json.decode(body, type=FailurePayload)
         except msgspec.DecodeError as error:
-            return web.json_response({"error": f"not a {EVENT_TYPE} event: {error}"}, status=400)
+            return web.json_response({"error": f"no event of a known type: {error}"}, status=400)
         self._remember(webhook_id)
-        self.status.last = alert.data
+        if isinstance(alert, SpikePayload):
+            self.status.last = alert.data
         self._write(line(alert, datetime.now(UTC)))
         return web.Response(status=204)
 
@@ -77,7 +88,7 @@ class Receiver:
             self._ids.popitem(last=False)
 
 
-def line(alert: SpikePayload, received_at: datetime) -> str:
+def line(alert: SpikePayload | FailurePayload, received_at: datetime) -> str:
     """What is printed of an alert: when it came and what it says."""
     return f"{received_at:%H:%M:%S}Z  alert  {alert.data.text}"
 

@@ -1,0 +1,124 @@
+"""Runs that fail and checks that fail reach a real receiver, once, also when it was away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from firehose_dagster.defs.failure_alerts import failure_sensor
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster_tests.alerts.examples import SECRET, free_port, receiving
+
+
+class FailureConfig(dg.Config):
+    fails: bool
+
+
+@dg.op
+def work(config: FailureConfig) -> None:
+    if config.fails:
+        raise dg.Failure("the table is locked")
+
+
+@dg.job(name="expire_snapshots")
+def expire_snapshots() -> None:
+    work()
+
+
+@dg.job(name="some_job")
+def some_job() -> None:
+    work()
+
+
+@dg.asset
+def layer() -> None: ...
+
+
+@dg.asset_check(asset=layer)
+def holds(config: FailureConfig) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not config.fails)
+
+
+class Watch:
+    """The sensor on an instance, tick after tick."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.port = free_port()
+        self.cursor: str | None = None
+
+    def tick(self) -> str:
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
+        result = failure_sensor(context, firehose=FirehoseResource())
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor or self.cursor
+        reason = result.skip_reason
+        return str(reason.skip_message if isinstance(reason, dg.SkipReason) else reason)
+
+    def run(self, job: dg.JobDefinition, *, fails: bool) -> None:
+        config = dg.RunConfig(ops={"work": FailureConfig(fails=fails)})
+        job.execute_in_process(run_config=config, instance=self.instance, raise_on_error=False)
+
+    def check(self, *, fails: bool) -> None:
+        config = dg.RunConfig(ops={"layer_holds": FailureConfig(fails=fails)})
+        dg.materialize([layer, holds], run_config=config, instance=self.instance)
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        watch = Watch(instance)
+        monkeypatch.setenv("FIREHOSE_HOME", str(tmp_path))
+        monkeypatch.setenv("FIREHOSE_RECEIVER_PORT", str(watch.port))
+        monkeypatch.setenv("FIREHOSE_WEBHOOK_SECRET", SECRET)
+        yield watch
+
+
+def _told(lines: list[str]) -> list[str]:
+    """Job and words of each printed line, without the times."""
+    return [f"{line.split()[2]} {line.partition(' UTC: ')[2]}" for line in lines]
+
+
+def test_a_failed_maintenance_is_posted_once_and_not_again_while_it_goes_on_failing(watch: Watch) -> None:
+    watch.run(expire_snapshots, fails=True)
+    assert watch.tick() == "runs that end from now on are watched"
+    with receiving(watch.port) as (receiver, lines):
+        watch.run(expire_snapshots, fails=False)
+        watch.run(expire_snapshots, fails=True)
+        watch.run(some_job, fails=True)
+        watch.tick()
+        watch.run(expire_snapshots, fails=True)
+        watch.tick()
+        watch.tick()
+        assert receiver.status.verified == 2
+        assert receiver.status.duplicates == 0
+    told = _told(lines)
+    assert told[0].startswith("expire_snapshots failed: ")
+    assert "the table is locked" in told[0]
+    assert told[1].startswith("some_job failed: ")
+
+
+def test_failed_checks_are_posted_when_they_change(watch: Watch) -> None:
+    watch.tick()
+    with receiving(watch.port) as (_, lines):
+        for fails in (False, True, True, False, True):
+            watch.check(fails=fails)
+            watch.tick()
+    assert [line.partition(" UTC: ")[2] for line in lines] == ["1 checks failed: layer:holds"] * 2
+
+
+def test_a_failure_waits_for_a_receiver_that_is_away(watch: Watch) -> None:
+    watch.tick()
+    watch.run(some_job, fails=True)
+    assert watch.tick().startswith("again later: no connection")
+    with receiving(watch.port) as (receiver, _):
+        assert watch.tick() == "1 runs ended, 1 failures posted"
+        assert receiver.status.verified == 1
+
+
+def test_without_a_secret_nothing_is_posted(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch.tick()
+    monkeypatch.setenv("FIREHOSE_WEBHOOK_SECRET", "")
+    watch.run(some_job, fails=True)
+    assert "not set" in watch.tick()
