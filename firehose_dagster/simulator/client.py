@@ -98,7 +98,7 @@ class Client:
             self._has_closed.set()
 
     async def let_close(self) -> None:
-        """Wait for a `close` that is under way: aiohttp would put its own code in first when the handler returns."""
+        """Wait for a `close` that is under way: if the handler returned before, aiohttp would send its own code."""
         if self._is_closing:
             await self._has_closed.wait()
 
