@@ -29,6 +29,7 @@ REQUIRED: Mapping[str, Callable[[], str]] = {
     "FIREHOSE_API_TOKEN": _hexadecimal,
     "STACK_POSTGRES_PASSWORD": _hexadecimal,
     "STACK_N8N_ENCRYPTION_KEY": _hexadecimal,
+    "STACK_GRAFANA_PASSWORD": _hexadecimal,
 }
 
 

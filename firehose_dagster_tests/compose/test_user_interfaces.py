@@ -26,6 +26,7 @@ def test_every_ui_of_the_stack_is_named_with_its_address() -> None:
         "MinIO": "http://127.0.0.1:9001/",
         "Spark": "http://127.0.0.1:8081/",
         "Marquez": "http://127.0.0.1:3002/",
+        "Grafana": "http://127.0.0.1:3003/",
     }
 
 
