@@ -15,9 +15,15 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config:
-    max_concurrent_runs: 10
     # A spike webhook is a run: it must not wait the default 5 s.
     dequeue_interval_seconds: 1
+
+concurrency:
+  runs:
+    max_concurrent_runs: 10
+  # One maintenance of the lake at a time: two cores are shared with the stream.
+  pools:
+    default_limit: 1
 
 run_monitoring:
   enabled: true

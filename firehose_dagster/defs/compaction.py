@@ -1,0 +1,136 @@
+"""Compaction as assets, one a table, all by one hourly job: what it merged, what that gained, and that it proved it."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import dagster as dg
+
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
+from firehose_dagster.log_files import log_to_file
+from firehose_dagster.maintenance.compaction import compact
+from firehose_dagster.maintenance.compaction_plan import partition_start
+from firehose_dagster.maintenance.compaction_priority import beside_the_stream
+from firehose_dagster.maintenance.compaction_proof import CompactionProofError
+from firehose_dagster.maintenance.compaction_report import CompactionReport
+from firehose_dagster.maintenance.gain_plot import markdown
+from firehose_dagster.settings import Settings
+
+POOL = "lake_maintenance"
+"""One maintenance at a time: two cores are shared with the stream."""
+_SHOWN_GROUPS = 50
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def _compaction_asset(table: Table) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"compaction_{table.name}",
+        deps=[dg.AssetKey([table.name])],
+        group_name="maintenance",
+        kinds={"iceberg", "arrow"},
+        owners=OWNERS,
+        pool=POOL,
+        # A lost network or a locked lake passes; rows that differ do not, and are not tried again.
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
+        description=(
+            f"Small files of `{table.name}` merged into sorted ones, in partitions that the stream has left. Each "
+            "merge is proved to hold the same rows before and after its commit; one that does not is undone, and the "
+            "run fails. Where there is nothing to do it ends in a second."
+        ),
+    )
+    def compaction(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
+        settings = firehose.settings()
+        _log(settings)
+        try:
+            report = beside_the_stream(lambda stop: compact(settings, table, stop=stop))
+        except CompactionProofError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        context.log.info(report.summary)
+        return dg.MaterializeResult(metadata=_metadata(report))
+
+    return compaction
+
+
+@dg.definitions
+def compaction() -> dg.Definitions:
+    assets = [_compaction_asset(table) for table in TABLES]
+    job = dg.define_asset_job(
+        "compact",
+        selection=dg.AssetSelection.assets(*assets),
+        executor_def=dg.in_process_executor,
+        description="Merges the small files of every table, one table after the other.",
+    )
+
+    @dg.schedule(
+        job=job,
+        name="compact_hourly",
+        # The hour before ended 40 minutes ago: the watermark (10 minutes) and the margin (15) have passed it.
+        cron_schedule="40 * * * *",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Each hour; after days off one run does what there is, and none starts beside another.",
+    )
+    def compact_hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        going_on = context.instance.get_run_records(dg.RunsFilter(job_name="compact", statuses=_UNFINISHED), limit=1)
+        if going_on:
+            yield dg.SkipReason(f"run {going_on[0].dagster_run.run_id} is compacting")
+        else:
+            yield dg.RunRequest()
+
+    return dg.Definitions(assets=assets, jobs=[job], schedules=[compact_hourly])
+
+
+@cache
+def _log(settings: Settings) -> None:
+    """Once a process: a run compacts all tables, one after the other."""
+    log_to_file(settings, "compaction")
+
+
+def _metadata(report: CompactionReport) -> dict[str, MetadataEntry]:
+    done = report.rewritten
+    files_before = sum(each.files_before for each in done)
+    metadata: dict[str, MetadataEntry] = {
+        "summary": report.summary,
+        "files before": files_before,
+        "files after": len(done),
+        "rows proved equal": sum(each.rows for each in done),
+        "groups left as they were": len(report.results) - len(done),
+        "open partitions": report.open_partitions,
+        "compact partitions": report.compact_partitions,
+        "manifests before": report.manifests_before,
+        "manifests after": report.manifests_after,
+    }
+    if done:
+        metadata |= {
+            "mean file bytes before": sum(each.bytes_before for each in done) // files_before,
+            "mean file bytes after": sum(each.bytes_after for each in done) // len(done),
+            "groups": dg.MetadataValue.md(_groups(report)),
+        }
+    if report.gain is not None:
+        gain = report.gain
+        metadata["before and after"] = dg.MetadataValue.md(markdown(gain))
+        for query in gain.seconds_before:
+            metadata[f"{query} seconds before"] = gain.seconds_before[query]
+            metadata[f"{query} seconds after"] = gain.seconds_after[query]
+    return metadata
+
+
+def _groups(report: CompactionReport) -> str:
+    lines = [
+        "| partition | outcome | rows | files before | bytes before | bytes after | |",
+        "| - | - | -: | -: | -: | -: | - |",
+    ]
+    lines += [
+        f"| {partition_start(report.table, each.partition)} | {each.outcome} | {each.rows:,} | {each.files_before:,} "
+        f"| {each.bytes_before:,} | {each.bytes_after:,} | {each.detail} |"
+        for each in report.results[:_SHOWN_GROUPS]
+    ]
+    if len(report.results) > _SHOWN_GROUPS:
+        lines.append(f"| and {len(report.results) - _SHOWN_GROUPS} more | | | | | | |")
+    return "\n".join(lines)
