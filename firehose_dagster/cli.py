@@ -13,6 +13,7 @@ from firehose_dagster.commands import (  # noqa: F401 - each registers its comma
     processes,
     rebuild,
     stack,
+    status,
 )
 from firehose_dagster.commands.application import app
 from firehose_dagster.errors import ExplainedError

@@ -1,0 +1,112 @@
+"""`firehose status` on real homes: an empty one, one with a lake at rest, one whose catalog is broken."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from firehose_dagster.cli import app
+from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.gateway.status import GatewayStatus, write_status
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
+from firehose_dagster.settings import Settings
+from firehose_dagster.status.look import look
+from firehose_dagster.status.rendering import to_json, to_text
+from firehose_dagster_tests.verification.small_lake import small_lake, write
+
+
+def _gateway_status(settings: Settings, updated_at: datetime) -> None:
+    settings.state_dir.mkdir(parents=True)
+    write_status(
+        settings,
+        GatewayStatus(
+            **dict.fromkeys(
+                (
+                    *("symbols", "connections", "connections_planned", "reconnects", "frames", "bytes", "trades"),
+                    *("unparsable", "produced", "delivered", "outstanding", "gaps_found", "gaps_healed"),
+                    *("missing_ids", "healed_ids", "absent_ids", "unresolved_ids"),
+                ),
+                0,
+            ),
+            state="running",
+            pid=os.getpid(),
+            started_at=updated_at,
+            updated_at=updated_at,
+            by_kind={},
+            last_trade_at=updated_at,
+            last_error=None,
+        ),
+    )
+
+
+def test_a_home_where_nothing_ever_ran_is_unusable_and_stays_empty(tmp_path: Path) -> None:
+    report = look(Settings(home=tmp_path / "new"))
+    assert (report.health, report.tables) == ("unusable", [])
+    assert "there is no lake" in report.reasons[0]
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_lake_at_rest_tells_its_tables_and_that_nothing_runs(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    report = look(settings)
+    silver = next(each for each in report.tables if each.name == SILVER.name)
+    assert silver.rows == open_catalog(settings).load_table(SILVER.identifier).scan().count()
+    assert (silver.data_files, silver.partitions, silver.most_files_in_a_partition) == (2, 2, 1)
+    assert report.health == "degraded"
+    assert [reason.split(":")[0] for reason in report.reasons] == ["no stream runs", "no gateway runs"]
+
+
+def test_the_newest_maintenance_of_each_kind_is_told(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    now = datetime.now(UTC)
+    record(
+        open_catalog(settings),
+        *(
+            MaintenanceRecord(f"r/{kind}/{hours}", kind, now - timedelta(hours=hours), now - timedelta(hours=hours), {})
+            for kind, hours in (("expiry:a", 2), ("expiry:b", 1), ("orphans:a", 300), ("compaction:a", 5))
+        ),
+    )
+    told = {each.kind: (each.finished_at, each.tables) for each in look(settings).maintenance}
+    assert told == {"expiry": (now - timedelta(hours=1), 2), "compaction": (now - timedelta(hours=5), 1)}
+
+
+def test_a_gateway_that_fell_silent_does_not_run(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    _gateway_status(settings, datetime.now(UTC))
+    assert look(settings).gateway.running
+    stale = Settings(home=tmp_path / "stale")
+    _gateway_status(stale, datetime.now(UTC) - timedelta(minutes=1))
+    assert not look(stale).gateway.running
+
+
+def test_a_broken_catalog_is_told_not_raised(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.lake_dir.mkdir(parents=True)
+    (settings.lake_dir / "catalog.db").write_bytes(b"no database" * 200)
+    report = look(settings)
+    assert report.health == "unusable"
+    assert "cannot be read" in report.reasons[0]
+
+
+def test_json_is_for_monitors_and_text_for_people(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    report = look(settings)
+    told = json.loads(to_json(report))
+    assert told["health"] == "degraded"
+    assert told["streams"]["running"] is False
+    text = to_text(report)
+    assert text.startswith(f"degraded  {tmp_path}")
+    assert "crypto_silver_trades" in text
+    assert "streams       not running" in text
+
+
+def test_the_command_ends_with_the_monitors_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = str(tmp_path / "new")
+    assert app(["status", "--format", "json", "--home", home], result_action="return_value") == 2
+    assert json.loads(capsys.readouterr().out)["home"] == home
