@@ -1,14 +1,41 @@
 """Ask the lake, and judge it."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from firehose_dagster.commands.application import Format, Home, app, settings_of
 
 
 @app.command
-def sql(query: str, /, *, home: Home = None, format: Format = "text") -> int:
-    """One SELECT over the tables' current snapshots, by DuckDB. Decimals print exactly, times are UTC."""
-    from firehose_dagster.lake.query import run_query, to_json, to_text
+def sql(
+    query: str = "",
+    /,
+    *,
+    view: str = "",
+    views: Annotated[bool, Parameter(negative="")] = False,
+    home: Home = None,
+    format: Format = "text",
+) -> int:
+    """One SELECT over the tables' current snapshots, by DuckDB. Decimals print exactly, times are UTC.
 
-    rows = run_query(settings_of(home), query)
+    Parameters
+    ----------
+    view
+        Run a query that comes with the project.
+    views
+        List those queries.
+    """
+    from firehose_dagster.lake.query import QueryError, run_query, to_json, to_text
+    from firehose_dagster.lake.views import view as view_named
+    from firehose_dagster.lake.views import views as all_views
+
+    if bool(query) + bool(view) + views != 1:
+        raise QueryError("give one of a query, --view NAME, and --views")
+    if views:
+        print("\n".join(f"{each.name:<22} {each.doc}" for each in all_views()))
+        return 0
+    rows = run_query(settings_of(home), query or view_named(view).sql)
     print(to_json(rows) if format == "json" else to_text(rows))
     return 0
 

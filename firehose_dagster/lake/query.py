@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from io import StringIO
@@ -11,6 +12,7 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table as IcebergTable
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as TextTable
@@ -19,6 +21,7 @@ from rich.text import Text
 from firehose_dagster.contracts.table import NAMESPACE, Table
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake import file_counts
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view, quoted
 from firehose_dagster.lake.iceberg_schema import schema
@@ -35,8 +38,9 @@ def run_query(settings: Settings, sql: str) -> pa.Table:
     """Run one SELECT (also DESCRIBE, SHOW, VALUES, FROM) over the tables of the contracts, each as it is now.
 
     A table is reachable as `crypto_silver_trades` and as `crypto.crypto_silver_trades`; one that holds nothing yet is
-    empty. Decimals stay decimals, timestamps are UTC. Nothing outside the lake's own files can be read, nothing can
-    be written. Raises QueryError for text that is no single SELECT and for what DuckDB refuses.
+    empty. `lake_files` has the data files of every table, a row a partition. Decimals stay decimals, timestamps are
+    UTC. Nothing outside the lake's own files can be read, nothing can be written. Raises QueryError for text that is no
+    single SELECT and for what DuckDB refuses.
     """
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -46,6 +50,8 @@ def run_query(settings: Settings, sql: str) -> pa.Table:
         files: list[str] = []
         for table in _mentioned(sql):
             files += _make_table_view(connection, catalog, table)
+        if file_counts.NAME in sql.lower():
+            connection.register(file_counts.NAME, file_counts.file_counts(_held_tables(catalog)))
         # The allowed files are opened for reading only: the one kind of statement let through cannot write.
         connection.execute(f"SET allowed_paths = [{', '.join(quoted(path) for path in files)}]")
         connection.execute("SET enable_external_access = false")
@@ -72,6 +78,14 @@ def _mentioned(sql: str) -> tuple[Table, ...]:
     """The tables whose names occur in the text; all, where none does, for it may ask what there is."""
     text = sql.lower()
     return tuple(table for table in TABLES if table.name in text) or TABLES
+
+
+def _held_tables(catalog: Catalog) -> list[IcebergTable]:
+    held = []
+    for table in TABLES:
+        with suppress(NoSuchTableError):
+            held.append(catalog.load_table(table.identifier))
+    return held
 
 
 def _make_table_view(connection: duckdb.DuckDBPyConnection, catalog: Catalog, table: Table) -> list[str]:
