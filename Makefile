@@ -85,10 +85,18 @@ format: $(INSTALLED) ## Format the code and repair what ruff can
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: setup ## Run every benchmark, one after the other; BENCH=freshness for one of them
-	@for run in benchmarks/$(or $(BENCH),*)/run.py; do \
+bench: setup ## Run every benchmark, one after the other; NAME=freshness for one of them
+	@for run in benchmarks/$(or $(NAME),*)/run.py; do \
 		name=$$(basename "$$(dirname "$$run")"); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name.run" $(ARGS); \
 	done
+
+.PHONY: crash-sweep
+crash-sweep: setup ## Kill the stream at each named point, twice in a row, and judge the lake; ARGS="--points silver-committed"
+	$(BIN)/python -m firehose_dagster_tests.chaos.sweep $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## Kill random processes under a disturbed feed, a verdict each; N=20, SEED=1, ARGS=--dagster
+	$(BIN)/python -m firehose_dagster_tests.chaos.kills --kills $(or $(N),20) --seed $(or $(SEED),1) $(ARGS)
 
 .PHONY: faults
 faults: setup ## Seeded fault scripts against one running pipeline, a verdict each; N=20, SEED=1, ARGS=--without-heal
