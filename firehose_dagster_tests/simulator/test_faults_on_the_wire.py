@@ -38,10 +38,11 @@ def next_data(client: websocket.WebSocket) -> bytes:
 
 
 def until_closed(client: websocket.WebSocket) -> bytes:
+    """The closing frame's payload. Pings before it are not answered: the exchange may be gone already."""
     while True:
-        opcode, data = client.recv_data()
-        if opcode == CLOSE:
-            return bytes(data)
+        frame = client.recv_frame()  # type: ignore[no-untyped-call]  # the library has no types here
+        if frame.opcode == CLOSE:
+            return bytes(frame.data)
 
 
 def receive_for_ever(client: websocket.WebSocket) -> None:
