@@ -8,6 +8,7 @@ from firehose_dagster.gateway import connection, rotation, silence
 from firehose_dagster.gateway.silence import Tolerance
 from firehose_dagster.gateway.status import GatewayStatus
 from firehose_dagster.simulator.options import ExchangeOptions
+from firehose_dagster_tests.gateway import conftest
 from firehose_dagster_tests.gateway.conftest import Broker, SettingsFor, run_until, running_gateway
 from firehose_dagster_tests.gateway.running_simulator import running_simulator
 from firehose_dagster_tests.gateway.scripted_exchange import CLOSE, ScriptedExchange, frame
@@ -22,13 +23,13 @@ def _short_overlap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "SHORTEST_OVERLAP_SECONDS", 0.2)
 
 
-def _assert_nothing_is_missing(broker: Broker) -> None:
+def _assert_nothing_is_missing(broker: Broker, symbols: tuple[str, ...] = SYMBOLS) -> None:
     ids: dict[str, set[int]] = {}
     for record in broker.records():
         message = record.message
         assert message["source"] == "ws"
         ids.setdefault(message["symbol"], set()).add(message["agg_id"])
-    assert set(ids) == set(SYMBOLS)
+    assert set(ids) == set(symbols)
     for held in ids.values():
         assert held == set(range(min(held), max(held) + 1))
 
@@ -111,3 +112,39 @@ def test_a_replacement_that_is_refused_is_given_up_and_the_old_connection_goes_o
 
 def test_the_usual_tolerance_is_the_documented_one() -> None:
     assert Tolerance(30, 15, 900, 60) == silence.CONNECTION_TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_thousand_rotations_miss_nothing_and_ask_for_nothing(
+    broker: Broker, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On twenty connections at once; a connection for each symbol. At the real limits they would take three hours."""
+    monkeypatch.setattr(connection, "MAX_CONNECTION_ATTEMPTS", 1_000_000)
+    monkeypatch.setattr(conftest, "GIVE_UP_SECONDS", 800)
+    symbols = tuple(f"S{number:02d}USDT" for number in range(20))
+    options = ExchangeOptions(
+        synthetic=True,
+        seed=5,
+        symbols=symbols,
+        rate=400,
+        history_minutes=0,
+        port=0,
+        connection_attempts_per_5_minutes=1_000_000,
+    )
+    last: list[GatewayStatus] = []
+
+    def until(status: GatewayStatus) -> bool:
+        last[:] = [status]
+        return status.rotations >= 1_000
+
+    with running_simulator(options) as simulator:
+        settings = settings_for(
+            simulator,
+            symbols=",".join(symbols),
+            gateway_symbols_per_connection=1,
+            gateway_rotate_after_seconds=0.3,
+        )
+        run_until(settings, until)
+    assert (last[0].reconnects, last[0].gaps_found, last[0].rest_calls) == (0, 0, CALLS_AT_START)
+    _assert_nothing_is_missing(broker, symbols)
