@@ -17,9 +17,11 @@ _STOP_TIMEOUT_SECONDS = 30
 
 
 class N8nServer:
-    """One n8n of its own folder and port, on loopback, that asks nothing of the internet."""
+    """One n8n of its own folder and ports, on loopback; `environment` is what its flows read."""
 
-    def __init__(self, installation: Installation, folder: Path, port: int, runner_port: int) -> None:
+    def __init__(
+        self, installation: Installation, folder: Path, port: int, runner_port: int, environment: Mapping[str, str]
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.webhook_url = f"{self.url}/webhook/{WEBHOOK_PATH}"
         self.log = folder / "n8n.log"
@@ -39,6 +41,7 @@ class N8nServer:
             "N8N_BLOCK_ENV_ACCESS_IN_NODE": "false",
             "NODE_FUNCTION_ALLOW_BUILTIN": "crypto",
             "GENERIC_TIMEZONE": "UTC",
+            **environment,
         }
 
     def publish(self, flows: Mapping[str, Path]) -> None:
@@ -47,12 +50,12 @@ class N8nServer:
             self._command("import:workflow", f"--input={file.resolve()}")
             self._command("publish:workflow", f"--id={workflow_id}")
 
-    def start(self, environment: Mapping[str, str]) -> None:
-        """Start with these variables beside its own, and wait until the Spike Explainer answers."""
+    def start(self) -> None:
+        """Start it and wait until the Spike Explainer answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._words("start"),
-                env={**self._environment, **environment},
+                env=self._environment,
                 cwd=self._folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 SLACK_PATH = "/services/T000/B000/secret"
+LLM_PATH = "/v1/chat/completions"
 LLM_KEY = "key-of-the-model"
 TELEGRAM_TOKEN = "123:abc"
 TELEGRAM_CHAT = "-1001"
@@ -37,6 +38,8 @@ class OutsideWorld:
     llm: list[Json] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     llm_says: str = "The market was calm."
+    before_llm: Callable[[], object] | None = None
+    """Called before the model answers; may wait."""
     failing: dict[str, int] = field(default_factory=dict)
     """Status to answer with, by service, instead of taking the call."""
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -75,10 +78,12 @@ class OutsideWorld:
         """Answer one POST."""
         services: Mapping[str, tuple[str, Callable[[Mapping[str, str], Json], Json | str]]] = {
             SLACK_PATH: ("slack", self._slack),
-            "/v1/chat/completions": ("llm", self._llm),
+            LLM_PATH: ("llm", self._llm),
             f"/bot{TELEGRAM_TOKEN}/sendMessage": ("telegram", self._telegram),
             "/rest/api/3/issue": ("jira", self._jira),
         }
+        if path == LLM_PATH and self.before_llm is not None:
+            self.before_llm()
         with self.changed:
             try:
                 name, service = services[path]
