@@ -22,6 +22,7 @@ class LakeReader:
 
     def __init__(self, local_files: LocalFiles) -> None:
         self._local_files = local_files
+        # The second setting is also what lets the first be set here: else DuckDB would go looking for an extension.
         self._database = duckdb.connect(config={"TimeZone": "UTC", "autoinstall_known_extensions": "false"})
         self._lock = threading.Lock()
 
