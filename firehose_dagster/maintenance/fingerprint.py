@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
@@ -21,6 +21,8 @@ from firehose_dagster.contracts.columns import Decimal as DecimalColumn
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.lake.duckdb_view import duckdb_type, quoted
 
+_EXACT = Context(prec=80)
+"""Python's default cuts off after 28 digits."""
 MEMORY_LIMIT = "1GB"
 """Beyond it DuckDB spills to a temporary folder."""
 
@@ -140,7 +142,7 @@ def _fingerprint(connection: duckdb.DuckDBPyConnection, contract: Table) -> Fing
         rows=int(str(rows)),
         content=str(content),
         sums={
-            name: str(Decimal(str(sums[2 * number] or 0)) + Decimal(str(sums[2 * number + 1] or 0)))
+            name: str(_EXACT.add(Decimal(str(sums[2 * number] or 0)), Decimal(str(sums[2 * number + 1] or 0))))
             for number, name in enumerate(exact)
         },
         ids=_ids(connection) if {"symbol", "agg_id"} <= set(contract.column_names) else (),
