@@ -54,6 +54,8 @@ class ExchangeOptions:
     """REST weight of an address above which it is answered 429 until the minute ends."""
     limited_requests_tolerated: int = 10
     """Requests of an address that was answered 429 beyond which it is banned: 418."""
+    requests_in_flight_seconds: float = 0.5
+    """For so long after a 429 or 418 requests are taken to have been on their way: refused, but no violation."""
     ban_seconds: float = 120.0
     """Of the first ban; each next one is twice as long."""
     connection_attempts_per_5_minutes: int = 300

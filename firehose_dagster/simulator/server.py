@@ -75,6 +75,7 @@ async def exchange(options: ExchangeOptions, source: Source) -> AsyncIterator[in
         violations,
         tolerated=options.limited_requests_tolerated,
         ban_seconds=options.ban_seconds,
+        in_flight_seconds=options.requests_in_flight_seconds,
     )
     sockets = WebSocketEndpoint(publisher, options, violations)
     # The largest body is a frame to inject.

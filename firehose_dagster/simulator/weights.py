@@ -24,6 +24,7 @@ class Admission:
 class _Address:
     used: int = 0
     refused_status: int = LIMITED
+    refused_from_us: int = 0
     refused_until_us: int = 0
     ignored: int = 0
     bans: int = 0
@@ -33,7 +34,8 @@ class Weights:
     """Weight used by each address in the current minute.
 
     Over the budget: LIMITED until the minute ends. More than `tolerated` requests in that time: BANNED for
-    `ban_seconds`, and for twice as long each next time.
+    `ban_seconds`, and for twice as long each next time. Those of the first `in_flight_seconds` are refused but not
+    held against the client: they were on their way.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Weights:
         *,
         tolerated: int = 10,
         ban_seconds: float = 120.0,
+        in_flight_seconds: float = 0.5,
     ) -> None:
         self._per_minute = per_minute
         self._now_us = now_us
         self._violations = violations
         self._tolerated = tolerated
         self._ban_seconds = ban_seconds
+        self._in_flight_us = round(in_flight_seconds * _US_PER_SECOND)
         self._minute = -1
         self._addresses: dict[str, _Address] = {}
         self.requests = 0
@@ -68,7 +72,7 @@ class Weights:
             self._note_ignored(held, now_us)
         elif held.used > self._per_minute:
             self._violations.weight_exceeded += 1
-            self._refuse(held, LIMITED, (now_us // 60_000_000 + 1) * 60_000_000)
+            self._refuse(held, LIMITED, now_us, (now_us // 60_000_000 + 1) * 60_000_000)
         else:
             return Admission(held.used)
         seconds = -(-(held.refused_until_us - now_us) // _US_PER_SECOND)
@@ -77,7 +81,8 @@ class Weights:
     def refuse(self, address: str, status: int, seconds: float) -> None:
         """Have the address refused with LIMITED or BANNED for so long, as if it had gone over its budget."""
         held = self._addresses.setdefault(address, _Address())
-        self._refuse(held, status, self._now_us() + round(seconds * _US_PER_SECOND))
+        now_us = self._now_us()
+        self._refuse(held, status, now_us, now_us + round(seconds * _US_PER_SECOND))
 
     def _turn_minute(self, now_us: int) -> None:
         minute = now_us // 60_000_000
@@ -87,13 +92,17 @@ class Weights:
                 held.used = 0
 
     def _note_ignored(self, held: _Address, now_us: int) -> None:
+        if now_us < held.refused_from_us + self._in_flight_us:
+            return
         self._violations.asked_while_limited += 1
         held.ignored += 1
         if held.ignored > self._tolerated:
             self._violations.bans += 1
-            self._refuse(held, BANNED, now_us + round(self._ban_seconds * 2**held.bans * _US_PER_SECOND))
+            ban_us = round(self._ban_seconds * 2**held.bans * _US_PER_SECOND)
+            self._refuse(held, BANNED, now_us, now_us + ban_us)
             held.bans += 1
 
     @staticmethod
-    def _refuse(held: _Address, status: int, until_us: int) -> None:
-        held.refused_status, held.refused_until_us, held.ignored = status, until_us, 0
+    def _refuse(held: _Address, status: int, from_us: int, until_us: int) -> None:
+        held.refused_status, held.refused_from_us, held.refused_until_us = status, from_us, until_us
+        held.ignored = 0

@@ -220,7 +220,12 @@ def test_rest_answers_with_the_status_asked_for_and_then_well_again(exchange: Ru
 def test_a_limit_made_to_order_binds_until_its_retry_after(start_exchange: Start, status: int) -> None:
     exchange = start_exchange(
         ExchangeOptions(
-            synthetic=True, symbols=SYMBOLS, port=0, limited_requests_tolerated=1_000_000, weight_per_minute=10**9
+            synthetic=True,
+            symbols=SYMBOLS,
+            port=0,
+            limited_requests_tolerated=1_000_000,
+            requests_in_flight_seconds=0,
+            weight_per_minute=10**9,
         )
     )
     fault(exchange, "rest-status", status=status, retry_after_seconds=1)

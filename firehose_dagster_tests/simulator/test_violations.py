@@ -49,7 +49,7 @@ def test_handshakes_beyond_the_limit_are_refused_and_counted(start_exchange: Sta
 
 
 def test_going_on_after_a_429_ends_in_a_ban(start_exchange: Start) -> None:
-    exchange = start(start_exchange, limited_requests_tolerated=2, ban_seconds=600)
+    exchange = start(start_exchange, limited_requests_tolerated=2, ban_seconds=600, requests_in_flight_seconds=0)
     exchange.post("/admin/fault", body='{"kind":"rest-status","status":429,"retry_after_seconds":300}')
     assert [exchange.get("/api/v3/time").status for _ in range(4)] == [429, 429, 429, 418]
     banned = exchange.get("/api/v3/time")

@@ -12,9 +12,10 @@ class Clock:
         return self.now_us
 
 
-def made(tolerated: int = 2) -> tuple[Weights, Clock, Violations]:
+def made(tolerated: int = 2, in_flight_seconds: float = 0.0) -> tuple[Weights, Clock, Violations]:
     clock, violations = Clock(), Violations()
-    return Weights(10, clock, violations, tolerated=tolerated, ban_seconds=120), clock, violations
+    weights = Weights(10, clock, violations, tolerated=tolerated, ban_seconds=120, in_flight_seconds=in_flight_seconds)
+    return weights, clock, violations
 
 
 def test_the_budget_is_of_a_calendar_minute_and_an_address() -> None:
@@ -60,3 +61,14 @@ def test_a_refusal_made_to_order_binds_like_a_real_one() -> None:
     clock.now_us += 3_000_000
     assert weights.admit("a", 1) == Admission(2)
     assert violations == Violations(asked_while_limited=1)
+
+
+def test_requests_that_were_on_their_way_are_refused_but_no_violation() -> None:
+    weights, clock, violations = made(tolerated=0, in_flight_seconds=0.5)
+    weights.refuse("a", 429, 5)
+    clock.now_us += 499_999
+    assert weights.admit("a", 1) == Admission(1, 429, 5)
+    assert violations == Violations()
+    clock.now_us += 1
+    assert weights.admit("a", 1).refused_status == 418
+    assert violations == Violations(asked_while_limited=1, bans=1)
