@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -34,13 +35,13 @@ class QueryError(ExplainedError):
     """A query that cannot be run, said in one line."""
 
 
-def run_query(settings: Settings, sql: str) -> pa.Table:
+def run_query(settings: Settings, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
     """Run one SELECT (also DESCRIBE, SHOW, VALUES, FROM) over the tables of the contracts, each as it is now.
 
     A table is reachable as `crypto_silver_trades` and as `crypto.crypto_silver_trades`; one that holds nothing yet is
-    empty. `lake_files` has the data files of every table, a row a partition. Decimals stay decimals, timestamps are
-    UTC. Nothing outside the lake's own files can be read, nothing can be written. Raises QueryError for text that is no
-    single SELECT and for what DuckDB refuses.
+    empty. `lake_files` has the data files of every table, a row a partition. `$name` stands for a value of
+    `parameters`. Decimals stay decimals, timestamps are UTC. Nothing outside the lake's own files can be read, nothing
+    can be written. Raises QueryError for text that is no single SELECT and for what DuckDB refuses.
     """
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -57,7 +58,7 @@ def run_query(settings: Settings, sql: str) -> pa.Table:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         try:
-            return connection.sql(sql).to_arrow_table()
+            return connection.sql(sql, params=None if parameters is None else dict(parameters)).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(_one_line(error)) from error
 
