@@ -138,8 +138,8 @@ GOLD = Table(
         Column(
             "is_complete",
             Scalar.BOOLEAN,
-            "No id is missing from the end of the symbol's last earlier minute with trades to the end of this one; "
-            "false for a symbol's first minute, of which no start is known.",
+            "No id is missing from the end of the symbol's last earlier minute with trades to the end of this one, but "
+            "for exchange holes; false for a symbol's first minute, of which no start is known.",
             required=True,
         ),
         Column(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.verification.verify import verify
@@ -21,6 +21,10 @@ _PROMISES: dict[str, tuple[str, str]] = {
     "gold_equals_recomputation": (GOLD.name, "Every row equals an independent recomputation from silver."),
     "spikes_have_their_events": (SPIKES.name, "Every flag has its event, and every event stands once."),
     "audit_adds_up": (OPS_AUDIT.name, "Every batch accounts for its rows, and no offset is left out."),
+    "completeness_equals_recomputation": (
+        OPS_COMPLETENESS.name,
+        "Every hour's figures equal a recomputation from silver, and every seal is earned.",
+    ),
     "data_files_are_listed_once": (BRONZE.name, "No table lists a data file twice."),
 }
 

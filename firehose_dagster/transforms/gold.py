@@ -1,6 +1,6 @@
 """The features of a gold minute, exactly as docs/gold.md defines them. Pure: minutes in, features out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 
@@ -70,8 +70,16 @@ class MinuteFeatures:
     is_complete: bool
 
 
+CountAbsent = Callable[[int, int], int]
+"""How many ids of the minute's symbol, from the first to the last given, the exchange does not have."""
+
+
 def features(
-    base: MinuteBase, window: Sequence[MinuteBase], previous_last_agg_id: int | None, thresholds: SpikeThresholds
+    base: MinuteBase,
+    window: Sequence[MinuteBase],
+    previous_last_agg_id: int | None,
+    thresholds: SpikeThresholds,
+    count_absent: CountAbsent = lambda first, last: 0,
 ) -> MinuteFeatures:
     """The features of `base`.
 
@@ -95,7 +103,6 @@ def features(
     else:
         price_score, is_price_spike = _price_spike(base, reference, thresholds)
         volume_score, is_volume_spike = _volume_spike(base, reference, thresholds)
-    is_contiguous = base.trades == base.last_agg_id - base.first_agg_id + 1
     return MinuteFeatures(
         vwap=_ratio(base.quote_volume, base.volume),
         volume_5m=volume_5m,
@@ -105,8 +112,16 @@ def features(
         is_volume_spike=is_volume_spike,
         price_spike_score=price_score,
         volume_spike_score=volume_score,
-        is_complete=is_contiguous and previous_last_agg_id == base.first_agg_id - 1,
+        is_complete=_is_complete(base, previous_last_agg_id, count_absent),
     )
+
+
+def _is_complete(base: MinuteBase, previous_last_agg_id: int | None, count_absent: CountAbsent) -> bool:
+    if previous_last_agg_id is None or previous_last_agg_id >= base.first_agg_id:
+        return False
+    missing = base.last_agg_id - previous_last_agg_id - base.trades
+    # Nearly always nothing is missing, and nobody is asked.
+    return missing == 0 or missing == count_absent(previous_last_agg_id + 1, base.last_agg_id)
 
 
 def _volume_spike(

@@ -4,7 +4,7 @@ Prices, quantities and volumes are whole numbers of 1e-8, notionals of 1e-16. No
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,9 +65,15 @@ def rounded(numerator: int, denominator: int) -> int:
 
 
 def derive(
-    minutes: Iterable[BaseMinute], rule: SpikeRule, watermark_us: int
+    minutes: Iterable[BaseMinute],
+    rule: SpikeRule,
+    watermark_us: int,
+    absent: Callable[[str, int, int], int] = lambda symbol, first, last: 0,
 ) -> Iterator[tuple[BaseMinute, DerivedFeatures]]:
-    """Each minute with its features. `minutes` come by symbol and then by time."""
+    """Each minute with its features. `minutes` come by symbol and then by time.
+
+    `absent` says how many of a symbol's ids, from one to another, silver does not hold because the exchange has none.
+    """
     earlier: deque[BaseMinute] = deque()
     for this in minutes:
         if earlier and earlier[-1].symbol != this.symbol:
@@ -75,11 +81,17 @@ def derive(
         # The latest one stays however old it is: completeness asks for it.
         while len(earlier) > 1 and earlier[0].minute < this.minute - 30:
             earlier.popleft()
-        yield this, _features(this, list(earlier), rule, watermark_us)
+        yield this, _features(this, list(earlier), rule, watermark_us, absent)
         earlier.append(this)
 
 
-def _features(this: BaseMinute, earlier: list[BaseMinute], rule: SpikeRule, watermark_us: int) -> DerivedFeatures:
+def _features(
+    this: BaseMinute,
+    earlier: list[BaseMinute],
+    rule: SpikeRule,
+    watermark_us: int,
+    absent: Callable[[str, int, int], int],
+) -> DerivedFeatures:
     def since(back: int) -> list[BaseMinute]:
         return [each for each in earlier if each.minute >= this.minute - back]
 
@@ -110,8 +122,9 @@ def _features(this: BaseMinute, earlier: list[BaseMinute], rule: SpikeRule, wate
         is_volume_spike=is_volume_spike,
         price_spike_score=price_score,
         volume_spike_score=volume_score,
-        is_complete=this.trades == this.last_agg_id - this.first_agg_id + 1
-        and bool(earlier)
-        and this.first_agg_id == earlier[-1].last_agg_id + 1,
+        is_complete=bool(earlier)
+        and earlier[-1].last_agg_id < this.first_agg_id
+        and this.trades + absent(this.symbol, earlier[-1].last_agg_id + 1, this.last_agg_id)
+        == this.last_agg_id - earlier[-1].last_agg_id,
         is_final=(this.minute + 1) * MINUTE_US <= watermark_us,
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 from firehose_dagster.contracts.trade_tables import GOLD, GOLD_PROVENANCE_COLUMNS
 from firehose_dagster.lake.iceberg_schema import schema
 from firehose_dagster.settings import Settings
+from firehose_dagster.verification.exchange_holes import absent_ids, overlap
 from firehose_dagster.verification.gold_definition import (
     MINUTE_US,
     BaseMinute,
@@ -44,7 +45,8 @@ _PLACES = {
 def gold_equals_recomputation(lake: PinnedLake, settings: Settings) -> Check:
     """Gold has exactly the minutes in which silver has trades, each with the figures that the definition gives.
 
-    Silver is read at the snapshot gold says it was computed from. Revision, snapshot id and write time are no content.
+    Silver and the exchange holes are read at the snapshots gold says it was computed from. Revision, snapshot id and
+    write time are no content.
     """
     _make_expected(lake, settings)
     keys = ("symbol", "minute")
@@ -115,7 +117,13 @@ def _make_expected(lake: PinnedLake, settings: Settings) -> None:
     lake.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE expected_gold AS SELECT {', '.join(_CONTENT_COLUMNS)} FROM gold LIMIT 0"  # noqa: S608 columns of the contract
     )
-    rows = derive(_base_minutes(lake), rule, watermark_us)
+    absent = absent_ids(lake, "holes_of_gold", "silver_of_gold")
+    rows = derive(
+        _base_minutes(lake),
+        rule,
+        watermark_us,
+        lambda symbol, first, last: overlap(absent.get(symbol, ()), first, last),
+    )
     arrow_schema = pa.schema([schema(GOLD).as_arrow().field(name).with_nullable(True) for name in _CONTENT_COLUMNS])
     while chunk := [_row(base, derived) for base, derived in islice(rows, _ROWS_AT_ONCE)]:
         lake.connection.register("expected_chunk", pa.Table.from_pylist(chunk, schema=arrow_schema))

@@ -15,8 +15,8 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table as IcebergTable
 
-from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import SILVER_SNAPSHOT, Position
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
+from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SNAPSHOT, Position
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.errors import ExplainedError
@@ -38,7 +38,9 @@ class StateExpiredError(ExplainedError):
 class PinnedLake:
     """The pinned tables, and a DuckDB connection with a view of each.
 
-    Views: `silver`, `bronze` and `quarantine` (both up to the position), `gold`, `silver_of_gold`, `spikes`, `audit`.
+    Views: `silver`, `bronze` and `quarantine` (both up to the position), `gold`, `silver_of_gold`, `spikes`, `audit`,
+    `completeness`, `silver_of_completeness`, and the exchange holes known now, to gold, and to completeness: `holes`,
+    `holes_of_gold`, `holes_of_completeness`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -50,6 +52,8 @@ class PinnedLake:
     gold_snapshot_id: int | None
     gold_silver_snapshot_id: int | None
     """The silver snapshot that gold is a function of."""
+    completeness_silver_snapshot_id: int | None
+    """The silver snapshot that the newest look at completeness looked at; None where it was expired since."""
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """All rows of a query."""
@@ -69,13 +73,15 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
     Raises StateExpiredError where the silver snapshot that gold names is there no more.
     """
     catalog = open_catalog(settings)
-    # Gold first, so that the silver loaded next has the snapshot gold was computed from; the append-only ones last.
-    order = (GOLD, SILVER, BRONZE, QUARANTINE, SPIKES, OPS_AUDIT)
+    # What is computed from silver first, so that the silver loaded next has the snapshots; the append-only ones last.
+    order = (GOLD, OPS_COMPLETENESS, SILVER, BRONZE, QUARANTINE, SPIKES, OPS_AUDIT, OPS_EXCHANGE_HOLES)
     tables = {table.name: held for table in order if (held := _load(catalog, table)) is not None}
     silver, gold = tables.get(SILVER.name), tables.get(GOLD.name)
     silver_id, gold_id = _current_id(silver), _current_id(gold)
     position = held_position(silver, silver_id) if silver is not None and silver_id is not None else None
     gold_silver_id = _silver_of_gold(gold, silver, silver_id)
+    looks, holes = tables.get(OPS_COMPLETENESS.name), tables.get(OPS_EXCHANGE_HOLES.name)
+    looks_silver_id = _named(looks, SILVER_SNAPSHOT, silver)
     with (
         TemporaryDirectory(prefix="firehose-verify-") as spill_dir,
         duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
@@ -91,7 +97,12 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_all WHERE {cut}")  # noqa: S608 numbers only
         for name, table in (("spikes", SPIKES), ("audit", OPS_AUDIT)):
             _view(connection, name, table, tables.get(table.name), _current_id(tables.get(table.name)))
-        yield PinnedLake(connection, catalog, tables, silver_id, position, gold_id, gold_silver_id)
+        _view(connection, "completeness", OPS_COMPLETENESS, looks, _current_id(looks))
+        _view(connection, "silver_of_completeness", SILVER, silver, looks_silver_id)
+        _view(connection, "holes", OPS_EXCHANGE_HOLES, holes, _current_id(holes))
+        _view(connection, "holes_of_gold", OPS_EXCHANGE_HOLES, holes, _named(gold, HOLES_SNAPSHOT, holes))
+        _view(connection, "holes_of_completeness", OPS_EXCHANGE_HOLES, holes, _named(looks, HOLES_SNAPSHOT, holes))
+        yield PinnedLake(connection, catalog, tables, silver_id, position, gold_id, gold_silver_id, looks_silver_id)
 
 
 def _load(catalog: Catalog, table: Table) -> IcebergTable | None:
@@ -104,6 +115,14 @@ def _load(catalog: Catalog, table: Table) -> IcebergTable | None:
 def _current_id(table: IcebergTable | None) -> int | None:
     snapshot = None if table is None else table.current_snapshot()
     return None if snapshot is None else snapshot.snapshot_id
+
+
+def _named(table: IcebergTable | None, stamp: str, other: IcebergTable | None) -> int | None:
+    """The snapshot of the other table that a table's newest stamp names; None where none is named, or it is gone."""
+    text = None if table is None else newest_stamp(table, stamp)
+    if text is None or other is None or other.snapshot_by_id(int(text)) is None:
+        return None
+    return int(text)
 
 
 def _silver_of_gold(gold: IcebergTable | None, silver: IcebergTable | None, silver_id: int | None) -> int | None:

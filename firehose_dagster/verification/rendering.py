@@ -56,7 +56,7 @@ def to_text(report: VerificationReport, width: int = 160) -> str:
 def _symbols(symbols: tuple[SymbolHoldings, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False)
     table.add_column("symbol")
-    for name in ("count", "distinct", "first", "last", "missing"):
+    for name in ("count", "distinct", "first", "last", "exchange holes", "missing"):
         table.add_column(name, justify="right")
     table.add_column("contiguous")
     for each in sorted(symbols, key=lambda each: (-each.doubled, -each.missing, each.symbol))[:SYMBOLS_SHOWN]:
@@ -66,6 +66,7 @@ def _symbols(symbols: tuple[SymbolHoldings, ...]) -> Table:
             f"{each.distinct:,}",
             str(each.first_agg_id),
             str(each.last_agg_id),
+            f"{each.exchange_holes:,}",
             f"{each.missing:,}",
             "yes" if each.contiguous else "NO",
         )

@@ -37,13 +37,15 @@ class SymbolHoldings:
     first_agg_id: int
     last_agg_id: int
     missing: int
-    """Ids between first and last that are not held."""
+    """Ids between first and last that are neither held nor exchange holes."""
     missing_ranges: tuple[tuple[int, int], ...] = ()
     """The first of them, both ends included."""
+    exchange_holes: int = 0
+    """Ids between first and last that the exchange does not have."""
 
     @property
     def contiguous(self) -> bool:
-        """Whether every id between first and last is held."""
+        """Whether every id between first and last that the exchange has is held."""
         return self.missing == 0
 
     @property

@@ -10,6 +10,7 @@ from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.bronze_offsets import bronze_offsets_are_contiguous
+from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
 from firehose_dagster.verification.conservation import audit_adds_up, rows_are_conserved
 from firehose_dagster.verification.data_files import data_files_are_listed_once
 from firehose_dagster.verification.gold_recomputed import gold_equals_recomputation
@@ -50,6 +51,7 @@ def verify(settings: Settings) -> VerificationReport:
             "quarantine_is_explained": lambda: quarantine_is_explained(lake),
             "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
             "spikes_have_their_events": lambda: spikes_have_their_events(lake),
+            "completeness_equals_recomputation": lambda: completeness_equals_recomputation(lake),
             "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
         }
         checks = tuple(_judged(name, judge) for name, judge in judges.items())
