@@ -68,6 +68,11 @@ class FaultBoard:
         await self._hit(fault, clients)
         return {"connections": len(clients)}
 
+    def calm(self, symbols: tuple[str, ...]) -> None:
+        """Disarm every fault of trades and of REST that is still to come, of these symbols or of all."""
+        self._stream.calm(symbols or self._source.symbols)
+        self._rest.calm(symbols or self._source.symbols)
+
     def status(self) -> dict[str, object]:
         """For the admin endpoint: what is still to come."""
         return {**self._stream.status(utc_now_us()), "rest": self._rest.status()}

@@ -22,6 +22,7 @@ class FaultEndpoint:
     def add_to(self, app: web.Application) -> None:
         """Register the paths."""
         app.router.add_post("/admin/fault", self._make)
+        app.router.add_post("/admin/calm", self._calm)
         app.router.add_post("/admin/scripts", self._start_script)
         app.router.add_get("/admin/scripts", self._scripts)
         app.router.add_post("/admin/disconnect", self._disconnect)
@@ -31,6 +32,11 @@ class FaultEndpoint:
     async def _make(self, request: web.Request) -> web.Response:
         """The body is a fault, see `fault_kinds`; the answer is what it did at once."""
         return web.json_response(await self._apply(_fault, await request.read()))
+
+    async def _calm(self, request: web.Request) -> web.Response:
+        """Disarm what is still to come, of `?symbols=` or of all."""
+        self._board.calm(_symbols(request))
+        return web.json_response(self._board.status())
 
     async def _start_script(self, request: web.Request) -> web.Response:
         """The body is a list of `{"at_seconds":..,"fault":{..}}`; or none, then `?seed=&symbols=A,B[&seconds=]`."""

@@ -1,6 +1,6 @@
 """What is to go wrong with REST answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from firehose_dagster.simulator.fault_kinds import RestFault
@@ -30,6 +30,10 @@ class RestFaults:
         """Have it happen from now on. `count` 1 to n of fitting requests, or all for `seconds`."""
         until_us = None if fault.seconds is None else self._now_us() + round(fault.seconds * _US_PER_SECOND)
         self._armed.append(_Armed(fault, fault.count, until_us))
+
+    def calm(self, symbols: Collection[str]) -> None:
+        """Disarm the faults that are about these symbols alone, or about all requests."""
+        self._armed = [armed for armed in self._armed if not set(armed.fault.symbols) <= set(symbols)]
 
     def of_request(self, name: str, symbol: str) -> list[RestFault]:
         """What happens to a request of `/api/v3/<name>` for this symbol, at most one fault of each kind."""

@@ -1,7 +1,7 @@
 """What is to go wrong between the market and the clients, trade by trade."""
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from firehose_dagster.simulator.deterministic import unit
 from firehose_dagster.simulator.fault_kinds import Delay, Duplicate, Mute, Reorder, Skip
@@ -38,6 +38,18 @@ class StreamFaults:
                 case Reorder():
                     self._to_reorder[symbol] = self._to_reorder.get(symbol, 0) + fault.count
                     self._reorder_within_us[symbol] = fault.within_ms * 1_000
+
+    def calm(self, symbols: Collection[str]) -> None:
+        """Let nothing more happen to these symbols. What is held back comes when it was to come."""
+        for by_symbol in (
+            self._muted_until_us,
+            self._delayed_until_us,
+            self._to_skip,
+            self._to_double,
+            self._to_reorder,
+        ):
+            for symbol in symbols:
+                by_symbol.pop(symbol, None)
 
     def any(self, now_us: int) -> bool:
         """Whether `pass_on` need be asked at all."""

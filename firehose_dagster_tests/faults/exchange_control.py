@@ -64,6 +64,15 @@ class ExchangeControl:
         """Have it happen now."""
         self._client.post("/admin/fault", content=msgspec.json.encode(fault)).raise_for_status()
 
+    def calm(self) -> None:
+        """Disarm what is still to happen."""
+        self._client.post("/admin/calm").raise_for_status()
+
+    def held_back(self) -> int:
+        """Trades that the exchange will send out of their turn."""
+        held_back: int = self.status()["faults"]["trades_held_back"]
+        return held_back
+
     def play(self, script: Sequence[TimedFault]) -> int:
         """Start the script; its number."""
         answer = self._client.post("/admin/scripts", content=msgspec.json.encode(script)).raise_for_status()

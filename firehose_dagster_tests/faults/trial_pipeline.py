@@ -70,9 +70,11 @@ class TrialPipeline:
             held[row["symbol"]].append(Trade(**row))
         return held
 
-    def end(self, patience_seconds: float) -> None:
-        """Stop the gateway once it has healed what it can, let the tables reach the topic's end, stop the stream."""
-        wait_until(self._is_healed, patience_seconds)
+    def end(self, patience_seconds: float, *, heals: bool) -> None:
+        """Calm the exchange, stop the gateway once all is healed, and the stream once the tables have all of it."""
+        if heals:
+            self.exchange.calm()
+            wait_until(self._is_healed, patience_seconds)
         self.installation.stop_program(GATEWAY)
         ends = TopicEnds(self.settings)
         try:
@@ -84,7 +86,8 @@ class TrialPipeline:
 
     def _is_healed(self) -> bool:
         status = self.gateway_status()
-        return status is not None and status.missing_ids == 0 and status.outstanding == 0
+        is_quiet = self.exchange.held_back() == 0
+        return is_quiet and status is not None and status.missing_ids == 0 and status.outstanding == 0
 
     def _has_reached(self, ends: TopicEnds) -> bool:
         progress, at = read_streams(self.settings), ends.read()

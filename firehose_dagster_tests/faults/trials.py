@@ -127,7 +127,7 @@ def run_trials(options: TrialOptions, home: Path, say: Callable[[str], None]) ->
             pipeline.exchange.make(RestStatus(symbols=tuple(symbols), status=503, seconds=DAY_SECONDS))
         say(f"{len(symbols)} symbols flow; {len(options.seeds)} scripts, {options.at_a_time} at a time")
         verdicts = _play_all(options, pipeline, say)
-        pipeline.end(END_PATIENCE_SECONDS if not options.without_heal else 0)
+        pipeline.end(END_PATIENCE_SECONDS, heals=not options.without_heal)
         say("judging the whole lake")
         breaches = tuple(
             f"{check.name}: {'; '.join(check.examples)}" for check in verify(pipeline.settings).checks if not check.ok

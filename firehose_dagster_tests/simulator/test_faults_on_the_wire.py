@@ -246,6 +246,25 @@ def test_a_slow_and_empty_page_is_followed_by_a_full_one(exchange: RunningExchan
     assert exchange.status()["faults"]["rest"] == []
 
 
+def test_calm_disarms_what_is_still_to_come(exchange: RunningExchange) -> None:
+    receive_json(exchange.connect("/ws/btcusdt@aggTrade"), 1)
+    for kind in ("skip", "reorder", "duplicate"):
+        fault(exchange, kind, symbols=["BTCUSDT"], count=1_000)
+    fault(exchange, "rest-empty", count=100)
+    fault(exchange, "rest-empty", symbols=["ETHUSDT"], count=100)
+    fault(exchange, "mute", seconds=600)
+    exchange.post("/admin/calm?symbols=BTCUSDT")
+    assert rest(exchange).body != []
+    assert rest(exchange, "ETHUSDT").body == []
+    while exchange.status()["faults"]["trades_held_back"]:
+        pass
+    ids = [frame["a"] for frame in receive_json(exchange.connect("/ws/btcusdt@aggTrade"), 50)]
+    assert ids == list(range(ids[0], ids[0] + 50))
+    exchange.post("/admin/calm")
+    assert rest(exchange, "ETHUSDT").body != []
+    assert exchange.status()["faults"]["muted_seconds"] == {}
+
+
 def test_what_is_no_fault_is_refused_with_its_reason(exchange: RunningExchange) -> None:
     for body, reason in (
         ("", "truncated"),
