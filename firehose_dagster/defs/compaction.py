@@ -7,6 +7,7 @@ import dagster as dg
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.defs.maintenance_pool import POOL
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.log_files import log_to_file
@@ -18,8 +19,6 @@ from firehose_dagster.maintenance.compaction_report import CompactionReport
 from firehose_dagster.maintenance.gain_plot import markdown
 from firehose_dagster.settings import Settings
 
-POOL = "lake_maintenance"
-"""One maintenance at a time: two cores are shared with the stream."""
 _SHOWN_GROUPS = 50
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from firehose_dagster.contracts.tables import TABLES
-from firehose_dagster.defs.compaction import POOL
 from firehose_dagster.defs.compaction import compaction as definitions
+from firehose_dagster.defs.maintenance_pool import POOL
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.lake.jars import JarsMissingError, spark_jars
 from firehose_dagster.local.dagster_home import write_dagster_home
