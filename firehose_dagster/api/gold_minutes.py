@@ -3,12 +3,16 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+import msgspec
+
 from firehose_dagster.api.conditions import Condition, DataFile
 from firehose_dagster.api.lake_reader import LakeReader
+from firehose_dagster.api.minute_rows import MinuteRows
 from firehose_dagster.api.paging import Page, Scope, Window, time_of
 from firehose_dagster.api.per_file_cache import PerFileCache
 from firehose_dagster.api.pinned_tables import Pin
-from firehose_dagster.api.shown_columns import Row, shown
+from firehose_dagster.api.shown_columns import Row, instant, shown
+from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.trade_tables import GOLD
 
 MINUTE = timedelta(minutes=1)
@@ -26,6 +30,7 @@ class GoldMinutes:
 
     def __init__(self, reader: LakeReader) -> None:
         self._reader = reader
+        self._rows = MinuteRows(reader)
         self._newest_by_file: PerFileCache[list[Row]] = PerFileCache(_FILES_KEPT)
 
     def latest(self, pin: Pin, symbols: Collection[str] = ()) -> list[Row]:
@@ -58,17 +63,18 @@ class GoldMinutes:
         limit: int = 1_440,
         cursor: str | None = None,
     ) -> Page:
-        """A page of one symbol's minutes. Raises CursorError."""
+        """A page of one symbol's minutes, each row encoded as JSON. Raises CursorError."""
         scope = Scope(f"minutes|{symbol}|{start}|{end}|{descending}")
-        conditions = [Condition("symbol", "=", symbol)]
         held_until = None if start is not None else self._held_until(pin, symbol, end)
-        conditions += Window.of(start, end, held_until, MINUTES_SPAN).conditions("minute")
+        window = Window.of(start, end, held_until, MINUTES_SPAN)
         if cursor is not None:
             (position,) = scope.position(cursor, 1)
-            conditions.append(Condition("minute", "<" if descending else ">", time_of(position)))
-        order = "DESC" if descending else "ASC"
-        rows = self._reader.rows(pin, conditions, f'ORDER BY "minute" {order} LIMIT ?', [limit + 1])
-        return scope.page(rows, limit, lambda row: [row["minute"]])
+            window = window.behind(time_of(position), descending=descending)
+        rows = self._rows.read(pin, symbol, window, descending=descending, limit=limit + 1)
+        encoded = [msgspec.Raw(row.encode()) for _, row in rows[:limit]]
+        if len(rows) <= limit:
+            return Page(encoded, None)
+        return Page(encoded, scope.cursor([instant(from_microseconds(rows[limit - 1][0]))]))
 
     def _held_until(self, pin: Pin, symbol: str, end: datetime | None) -> datetime | None:
         """The end of the symbol's newest minute that begins before `end`."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.api.conditions import Condition, DataFile, pruned
@@ -48,8 +49,9 @@ class LakeReader:
         conditions: Sequence[Condition],
         tail: str = "",
         parameters: Sequence[Any] = (),
+        files: Sequence[DataFile] | None = None,
     ) -> list[tuple[Any, ...]]:
-        """The same for expressions of one's own; `parameters` are those of `tail`.
+        """The same for expressions of one's own, over all files or the given; `parameters` are those of `tail`.
 
         Where no file can hold a row that is wanted there is no row, not even one of an aggregate: group it.
         """
@@ -58,7 +60,7 @@ class LakeReader:
         where = " AND ".join(condition.sql for condition in conditions) or "true"
         values = [value for condition in conditions for value in condition.parameters]
         connection = self._connection()
-        source = self._source(connection, pin, pin.table, conditions)
+        source = self._source(connection, pin, pin.table, conditions, pin.files if files is None else files)
         if source is None:
             return []
         sql = f"SELECT {select} FROM {source} WHERE {where} {tail}"  # noqa: S608 names of contracts; values are parameters
@@ -71,6 +73,13 @@ class LakeReader:
         source = self._parquet(pin.table, [file])
         return self._connection().execute(f"SELECT {select} FROM {source} {tail}").fetchall()  # noqa: S608 names of contracts
 
+    def table_of_file(self, pin: Pin, file: DataFile, select: str, tail: str) -> pa.Table:
+        """The same as Arrow. Raises ValueError for a pin without a table: it has no file."""
+        if pin.table is None:
+            raise ValueError(f"{pin.name} holds no file")
+        source = self._parquet(pin.table, [file])
+        return self._connection().sql(f"SELECT {select} FROM {source} {tail}").to_arrow_table()  # noqa: S608 names of contracts
+
     def close(self) -> None:
         """No call may follow."""
         self._database.close()
@@ -80,15 +89,20 @@ class LakeReader:
             return self._database.cursor()
 
     def _source(
-        self, connection: duckdb.DuckDBPyConnection, pin: Pin, table: IcebergTable, conditions: Sequence[Condition]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        pin: Pin,
+        table: IcebergTable,
+        conditions: Sequence[Condition],
+        files: Sequence[DataFile],
     ) -> str | None:
         """What to select from; None where no file can hold a row that is wanted."""
         if pin.snapshot_files.has_row_deletes:
             scan = table.scan(row_filter=row_filter(conditions), snapshot_id=pin.snapshot_id)
             connection.register(_ROWS, scan.to_arrow())
             return _ROWS
-        files = pruned(pin.files, conditions)
-        return self._parquet(table, files) if files else None
+        wanted = pruned(files, conditions)
+        return self._parquet(table, wanted) if wanted else None
 
     def _parquet(self, table: IcebergTable, files: Sequence[DataFile]) -> str:
         return parquet_source(

@@ -21,7 +21,8 @@ class CursorError(ValueError):
 class Page:
     """Rows of one answer and where the next one goes on."""
 
-    rows: list[Row]
+    rows: Sequence[Any]
+    """Each as a mapping, or encoded already."""
     next_cursor: str | None
 
 
@@ -74,6 +75,13 @@ class Window:
             return cls(start, end)
         last = held_until if end is None else min(end, held_until)
         return cls(last - span, end) if last.timestamp() > span.total_seconds() else cls(None, end)
+
+    def behind(self, moment: datetime, *, descending: bool) -> "Window":
+        """What of it comes after the row of this time, in the order of paging."""
+        if descending:
+            return Window(self.start, moment if self.end is None else min(moment, self.end))
+        after = moment + timedelta(microseconds=1)
+        return Window(after if self.start is None else max(after, self.start), self.end)
 
     def conditions(self, column: str) -> list[Condition]:
         """The bounds as conditions on a time column."""

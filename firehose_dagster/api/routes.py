@@ -110,9 +110,9 @@ def spike(request: Request, spike_id: SpikeId, query: Annotated[SpikeParameters,
         if event is None:
             raise _no_spike(spike_id)
         minute = datetime.fromisoformat(event["minute"])
-        around = lake.gold.of_symbol(
-            pins[GOLD], event["symbol"], minute - timedelta(minutes=query.context_minutes), minute + MINUTE
-        ).rows
+        start = minute - timedelta(minutes=query.context_minutes)
+        encoded = lake.gold.of_symbol(pins[GOLD], event["symbol"], start, minute + MINUTE).rows
+        around = [msgspec.json.decode(row) for row in encoded]
         deliveries = lake.spikes.deliveries(pins[OPS_DELIVERIES], spike_id)
         acknowledged = [row["attempted_at"] for row in deliveries if row["outcome"] == "acknowledged"]
         return {

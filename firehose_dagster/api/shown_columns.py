@@ -47,6 +47,12 @@ def shown(column: Column) -> str:
     return quoted
 
 
+def json_row(table: Table) -> str:
+    """The SQL expression whose value is the whole row as a JSON object, the columns in their order."""
+    fields = ", ".join(f'"{column.name}" := {shown(column)}' for column in table.columns)
+    return f"to_json(struct_pack({fields}))::VARCHAR"
+
+
 def row_model(name: str, table: Table, **added: Any) -> type[BaseModel]:
     """The schema of a row of the table, with further fields; the descriptions are the contract's."""
     columns: dict[str, Any] = {

@@ -1,19 +1,22 @@
 """Pins and files: what an answer is computed from while the lake is written, expired, or lies elsewhere."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from firehose_dagster.api import pinned_tables
+from firehose_dagster.api import minute_rows, pinned_tables
 from firehose_dagster.api.application import create_application
 from firehose_dagster.api.conditions import Condition
 from firehose_dagster.api.file_index import SnapshotFiles
 from firehose_dagster.api.gold_minutes import GoldMinutes
 from firehose_dagster.api.lake_reader import LakeReader
 from firehose_dagster.api.local_files import LocalFiles
+from firehose_dagster.api.minute_rows import MinuteRows
+from firehose_dagster.api.paging import Window
 from firehose_dagster.api.pinned_tables import Pin, PinnedTables
 from firehose_dagster.contracts.trade_tables import GOLD, SPIKES
 from firehose_dagster.lake.catalog import open_catalog
@@ -112,6 +115,47 @@ def test_rows_that_another_engine_deleted_are_not_shown(market_settings: Setting
     gold = GoldMinutes(LakeReader(LocalFiles(tmp_path)))
     assert gold.of_symbol(with_deletes, "ETHUSDT", None, None).rows == gold.of_symbol(pin, "ETHUSDT", None, None).rows
     assert gold.latest(with_deletes) == gold.latest(pin)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_of_files_that_are_kept_are_those_read_anew(
+    market_settings: Settings, tmp_path: Path, descending: bool
+) -> None:
+    pin = PinnedTables(open_catalog(market_settings)).pin(GOLD)
+    rows = MinuteRows(LakeReader(LocalFiles(tmp_path)))
+    window = Window(NEWEST - timedelta(hours=5, minutes=17), NEWEST - timedelta(minutes=3))
+    # The first two asks read the files, the second keeps them, the third finds them kept.
+    asked = [rows.read(pin, "XRPUSDT", window, descending=descending, limit=10_000) for _ in range(3)]
+    assert asked[0] == asked[1] == asked[2]
+    # 314 minutes, 4 to 317 minutes ago, of which 10, 17, ... 311 minutes ago there was no trade: 44.
+    assert len(asked[0]) == 314 - 44
+    assert asked[0] == sorted(asked[0], reverse=descending)
+    assert rows.read(pin, "XRPUSDT", window, descending=descending, limit=7) == asked[0][:7]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_page_reads_no_more_files_than_it_needs(
+    market_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descending: bool
+) -> None:
+    monkeypatch.setattr(minute_rows, "_FILES_AT_ONCE", 2)
+    pin = PinnedTables(open_catalog(market_settings)).pin(GOLD)
+    read: list[str] = []
+
+    class ToldFiles(LocalFiles):
+        def path(self, location: str, file_io: FileIO) -> str:
+            read.append(location)
+            return super().path(location, file_io)
+
+    rows = MinuteRows(LakeReader(ToldFiles(tmp_path)))
+    whole = rows.read(pin, "BTCUSDT", Window(None, None), descending=descending, limit=10_000)
+    assert (len(whole), len(read)) == (26 * 60, 27)
+    read.clear()
+    some = MinuteRows(LakeReader(ToldFiles(tmp_path))).read(
+        pin, "BTCUSDT", Window(None, None), descending=descending, limit=100
+    )
+    assert some == whole[:100]
+    # 100 minutes reach into the third hour at most; files are read two at a time.
+    assert len(read) == 4
 
 
 def test_a_table_that_is_not_made_yet_holds_nothing(tmp_path: Path) -> None:
