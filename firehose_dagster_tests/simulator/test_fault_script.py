@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firehose_dagster.simulator.fault_kinds import AnyFault, Fault, RestStatus, Skip
@@ -10,6 +10,7 @@ SYMBOLS = ("AUSDT", "BUSDT", "CUSDT")
 KINDS = {kind.__name__ for kind in AnyFault.__args__}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63), st.floats(10, 600))
 def test_a_script_is_a_function_of_its_arguments_in_order_within_its_duration(seed: int, seconds: float) -> None:
     script = fault_script(seed, SYMBOLS, seconds)
@@ -19,6 +20,7 @@ def test_a_script_is_a_function_of_its_arguments_in_order_within_its_duration(se
     assert 0 <= times[0] <= times[-1] <= seconds + 0.001
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63))
 def test_every_script_has_several_faults_over_all_its_symbols_and_loses_trades(seed: int) -> None:
     script = fault_script(seed, SYMBOLS)

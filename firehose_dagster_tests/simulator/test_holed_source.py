@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firehose_dagster.simulator.holed_source import HoledSource
@@ -83,6 +83,7 @@ def test_a_symbol_without_a_trade_gets_no_hole(source: HoledSource) -> None:
     assert source.make_hole(SYMBOL, 1, NOW_US) is None
 
 
+@settings(max_examples=30, deadline=None)  # a synthetic minute takes its time to be made
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), max_size=8))
 def test_rest_has_exactly_the_ids_outside_the_holes(steps: list[tuple[int, int]]) -> None:
     inner = SyntheticSource(1, (SYMBOL,), 20, 0)
