@@ -6,19 +6,42 @@ from itertools import pairwise
 
 import msgspec
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Snapshot
 
-from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import AUDIT, OFFSETS, QUERY_ID, SILVER_SNAPSHOT, WATERMARK
-from firehose_dagster.contracts.trade_tables import GOLD
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
+from firehose_dagster.contracts.position import (
+    AUDIT,
+    BATCH_ID,
+    HOLES_SNAPSHOT,
+    OFFSETS,
+    QUERY_ID,
+    SILVER_SEQUENCE,
+    SILVER_SNAPSHOT,
+    TOPIC_ID,
+    WATERMARK,
+)
+from firehose_dagster.contracts.table import Table as Contract
+from firehose_dagster.contracts.trade_tables import GOLD, SILVER
 from firehose_dagster.lake.row_filters import at_least
 from firehose_dagster.lake.snapshots import newest_stamp, stamp
 from firehose_dagster.maintenance.expiry_plan import Needs, Ref, SnapshotFacts, TableHistory
 
-_FOUND_BY_WALKING = (OFFSETS, WATERMARK, SILVER_SNAPSHOT)
-"""Stamps that are looked for from the current snapshot backwards."""
+FOUND_BY_WALKING = (OFFSETS, WATERMARK, TOPIC_ID, SILVER_SNAPSHOT, SILVER_SEQUENCE, HOLES_SNAPSHOT)
+"""Stamps that are looked for from the current snapshot backwards: the newest of each must stay within reach."""
+READ_OTHERWISE = (AUDIT, QUERY_ID, BATCH_ID)
+"""The audit has a rule of its own, the others are provenance."""
+NAMES: tuple[tuple[Contract, str, Contract], ...] = (
+    (GOLD, SILVER_SNAPSHOT, SILVER),
+    (GOLD, HOLES_SNAPSHOT, OPS_EXCHANGE_HOLES),
+    (OPS_COMPLETENESS, HOLES_SNAPSHOT, OPS_EXCHANGE_HOLES),
+)
+"""Whose snapshots name, by which stamp, snapshots of which table: what is compared with each other stays together."""
+COMPLETENESS_WAITED_FOR = timedelta(hours=3)
+"""The survey goes on from the silver that it saw last, and does without where that is gone: one that does not run must
+not make silver keep its snapshots for ever."""
 
 
 class _StampedRun(msgspec.Struct, frozen=True):
@@ -45,20 +68,39 @@ def history_of(table: Table) -> TableHistory:
     )
 
 
-def needs_of_silver(catalog: Catalog, silver: Table) -> Needs:
-    """What gold's readers, gold's own recovery and the audit's rely on in silver.
+def needs_of(catalog: Catalog, contract: Contract, table: Table) -> Needs:
+    """What other tables' readers, gold's recovery and the audit's rely on in the table.
 
-    Every snapshot that gold holds counts, so gold is to be expired first.
+    Every snapshot that the naming table holds counts, so that one is to be expired first.
     """
-    gold = catalog.load_table(GOLD.identifier)
-    newest = newest_stamp(gold, SILVER_SNAPSHOT)
-    return Needs(
-        named=frozenset(
-            int(text) for each in gold.metadata.snapshots if (text := stamp(each, SILVER_SNAPSHOT)) is not None
-        ),
-        back_to={} if newest is None else {int(newest): "gold goes on from here"},
-        unaudited=_unaudited(catalog, silver),
-    )
+    named: set[int] = set()
+    back_to: dict[int, str] = {}
+    for naming, key, named_table in NAMES:
+        if named_table is not contract or (held := _load(catalog, naming)) is None:
+            continue
+        named |= {int(text) for each in held.metadata.snapshots if (text := stamp(each, key))}
+        if naming is GOLD and contract is SILVER and (newest := newest_stamp(held, key)) is not None:
+            back_to[int(newest)] = "gold goes on from here"
+    if contract is SILVER and (seen := _seen_by_completeness(catalog, table)) is not None:
+        back_to[seen] = "completeness goes on from here"
+    unaudited = _unaudited(catalog, table) if contract is SILVER else frozenset[str]()
+    return Needs(frozenset(named), back_to, unaudited)
+
+
+def _seen_by_completeness(catalog: Catalog, silver: Table) -> int | None:
+    looks = _load(catalog, OPS_COMPLETENESS)
+    text = None if looks is None else newest_stamp(looks, SILVER_SNAPSHOT)
+    snapshot = None if text is None else silver.snapshot_by_id(int(text))
+    if snapshot is None or _instant(snapshot.timestamp_ms) < datetime.now(UTC) - COMPLETENESS_WAITED_FOR:
+        return None
+    return snapshot.snapshot_id
+
+
+def _load(catalog: Catalog, contract: Contract) -> Table | None:
+    try:
+        return catalog.load_table(contract.identifier)
+    except NoSuchTableError:
+        return None
 
 
 def _facts(snapshot: Snapshot, superseded_at: datetime | None) -> SnapshotFacts:
@@ -67,7 +109,7 @@ def _facts(snapshot: Snapshot, superseded_at: datetime | None) -> SnapshotFacts:
         snapshot_id=snapshot.snapshot_id,
         parent_id=snapshot.parent_snapshot_id,
         superseded_at=superseded_at,
-        stamps=frozenset(key for key in _FOUND_BY_WALKING if stamp(snapshot, key) is not None),
+        stamps=frozenset(key for key in FOUND_BY_WALKING if stamp(snapshot, key) is not None),
         query_id=stamp(snapshot, QUERY_ID),
         run_id=None if audit is None else _run(audit).run_id,
     )
@@ -111,8 +153,9 @@ def _unaudited(catalog: Catalog, silver: Table) -> frozenset[str]:
     if not stamped:
         return frozenset()
     first = min(each.started_at for each in stamped)
-    scan = catalog.load_table(OPS_AUDIT.identifier).scan(
-        row_filter=at_least("started_at", first.isoformat()), selected_fields=("run_id",)
-    )
+    audit = _load(catalog, OPS_AUDIT)
+    if audit is None:
+        return frozenset(each.run_id for each in stamped)
+    scan = audit.scan(row_filter=at_least("started_at", first.isoformat()), selected_fields=("run_id",))
     held = set(scan.to_arrow().column("run_id").to_pylist())
     return frozenset(each.run_id for each in stamped if each.run_id not in held)

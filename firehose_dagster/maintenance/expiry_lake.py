@@ -10,16 +10,16 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.tables import TABLES
-from firehose_dagster.contracts.trade_tables import GOLD, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.compaction_unfinished import unfinished
 from firehose_dagster.maintenance.expiry import Expiry, ExpiryOutcome
-from firehose_dagster.maintenance.expiry_history import needs_of_silver
+from firehose_dagster.maintenance.expiry_history import NAMES, needs_of
 from firehose_dagster.maintenance.expiry_plan import ExpiryPlan, ExpiryPolicy, Needs
 from firehose_dagster.settings import Settings
 
-EXPIRY_ORDER: tuple[Table, ...] = (GOLD, SILVER, *(table for table in TABLES if table not in (GOLD, SILVER)))
-"""Gold first: silver keeps what the snapshots of gold name."""
+_NAMING = tuple({naming.name: naming for naming, _, _ in NAMES}.values())
+EXPIRY_ORDER: tuple[Table, ...] = (*_NAMING, *(table for table in TABLES if table not in _NAMING))
+"""First those that name snapshots of others: the others keep what is then still named."""
 
 
 def policy(settings: Settings) -> ExpiryPolicy:
@@ -36,7 +36,7 @@ def expire_table(settings: Settings, table: Table) -> ExpiryOutcome | None:
     if not _is_there(catalog, table):
         return None
     expiry = Expiry(settings, catalog, table.name, table.identifier)
-    return expiry.run(needs_of(catalog, table), policy(settings))
+    return expiry.run(what_is_needed(catalog, table), policy(settings))
 
 
 def planned_expiry(settings: Settings, table: Table) -> ExpiryPlan | None:
@@ -45,14 +45,14 @@ def planned_expiry(settings: Settings, table: Table) -> ExpiryPlan | None:
     if not _is_there(catalog, table):
         return None
     expiry = Expiry(settings, catalog, table.name, table.identifier)
-    return expiry.planned(needs_of(catalog, table), policy(settings))
+    return expiry.planned(what_is_needed(catalog, table), policy(settings))
 
 
-def needs_of(catalog: Catalog, table: Table) -> Callable[[IcebergTable], Needs]:
+def what_is_needed(catalog: Catalog, table: Table) -> Callable[[IcebergTable], Needs]:
     """What others rely on in the table, to be asked whenever a plan is made."""
 
     def ask(held: IcebergTable) -> Needs:
-        needs = needs_of_silver(catalog, held) if table is SILVER else Needs()
+        needs = needs_of(catalog, table, held)
         return replace(needs, back_to={**needs.back_to, **_unfinished_rewrites(catalog, held, table)})
 
     return ask

@@ -13,7 +13,7 @@ from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.expiry import Expiry, ExpiryOutcome
-from firehose_dagster.maintenance.expiry_lake import EXPIRY_ORDER, needs_of
+from firehose_dagster.maintenance.expiry_lake import EXPIRY_ORDER, what_is_needed
 from firehose_dagster.maintenance.expiry_plan import ExpiryPolicy
 from firehose_dagster.maintenance.orphans import remove_orphans
 from firehose_dagster.settings import Settings
@@ -34,7 +34,7 @@ def scenario(spark: SparkSession, tmp_path: Path) -> Iterator[Scenario]:
 def _expire_all(settings: Settings) -> dict[str, ExpiryOutcome]:
     catalog = open_catalog(settings)
     return {
-        table.name: Expiry(settings, catalog, table.name, table.identifier).run(needs_of(catalog, table), SOON)
+        table.name: Expiry(settings, catalog, table.name, table.identifier).run(what_is_needed(catalog, table), SOON)
         for table in EXPIRY_ORDER
     }
 
