@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 CLOSE = b"\0close"
 """In a script: the exchange closes the connection here."""
 PINGS = b"\0pings"
-"""In a script: thirty pings at once, with the payloads `0` to `29`."""
+"""In a script: thirty pings within a third of a second, with the payloads `0` to `29`."""
 
 
 def trade(symbol: str, agg_id: int, **changes: Any) -> dict[str, Any]:
@@ -103,6 +103,7 @@ class ScriptedExchange:
             if text == PINGS:
                 for number in range(30):
                     await socket.ping(str(number).encode())
+                    await asyncio.sleep(0.01)
                 continue
             await socket.send_str(text.decode())
         async for message in socket:

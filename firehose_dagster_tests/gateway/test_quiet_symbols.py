@@ -70,10 +70,14 @@ def test_a_hole_of_the_exchange_is_written_down_and_not_asked_for_after_a_restar
         assert len(exchange.pages) == 2
     (hole,) = read_holes(catalog.load_table("crypto.ops_exchange_holes"))
     assert (hole.symbol, hole.first_agg_id, hole.last_agg_id, hole.next_agg_id) == ("BTCUSDT", 2, 3, 4)
-    with ScriptedExchange([[frame("BTCUSDT", 5)]], history) as exchange:
-        run_until(settings_for(exchange), lambda status: status.trades == 1)
-        assert exchange.pages == []
-    assert sorted(record.message["agg_id"] for record in broker.records()) == [1, 4, 5]
+    history["BTCUSDT"] += [5, 6, 7]
+    with ScriptedExchange([[frame("BTCUSDT", 5), frame("BTCUSDT", 7)]], history) as exchange:
+        run_until(
+            settings_for(exchange),
+            lambda status: status.healed_ids == 1 and status.gaps_healed == status.gaps_found,
+        )
+        assert exchange.pages == [("BTCUSDT", 6)]
+    assert sorted(record.message["agg_id"] for record in broker.records()) == [1, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(200, "3 min 20 s behind"), (-200, "3 min 20 s ahead")])
