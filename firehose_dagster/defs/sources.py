@@ -3,8 +3,7 @@
 import dagster as dg
 
 from firehose_dagster.contracts.message import CONTRACT
-from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
-from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
 from firehose_dagster.defs.table_metadata import OWNERS, asset_spec
 
 EXCHANGE_KEY = dg.AssetKey(["binance_spot_aggtrades"])
@@ -32,12 +31,7 @@ topic = dg.AssetSpec(
 )
 
 exchange_holes = asset_spec(OPS_EXCHANGE_HOLES, deps=[exchange], group="sources", kinds={"iceberg"}).merge_attributes(
-    metadata={"written_by": "job gateway"}
-)
-
-ops_completeness = asset_spec(
-    OPS_COMPLETENESS,
-    deps=[dg.AssetKey([SILVER.name]), dg.AssetKey([OPS_EXCHANGE_HOLES.name])],
-    group="operations",
-    kinds={"iceberg"},
+    metadata={
+        "written_by": "job gateway; asset archive_days and command `firehose backfill`, for ids marked as no trade"
+    }
 )

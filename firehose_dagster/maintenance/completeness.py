@@ -130,6 +130,12 @@ def _load_book(
     return changed
 
 
+def hours_over(store: CompletenessStore, settings: Settings) -> int | None:
+    """The hours before it were over at the last look; None where there was none."""
+    last = store.last_look()
+    return None if last is None else _over_before(last, settings)
+
+
 def _over_before(at: LastLook, settings: Settings) -> int:
     """The hours before it ended so long before the watermark that they are over."""
     if at.watermark_us is None:

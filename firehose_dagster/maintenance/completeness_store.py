@@ -66,6 +66,11 @@ class CompletenessStore:
                 return LastLook(silver, sequence, watermark, holes)
         return None
 
+    def last_look_snapshot_id(self) -> int | None:
+        """The snapshot that the newest look made; one that compaction made later is none."""
+        looks = (each.snapshot_id for each in lineage(self._table) if stamp(each, SILVER_SEQUENCE) is not None)
+        return next(looks, None)
+
     def since(self, hour: int | None) -> list[HourRow]:
         """The newest row of each hour from this one on; None: of all."""
         if hour is None:

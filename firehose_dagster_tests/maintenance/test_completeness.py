@@ -1,106 +1,37 @@
 """Looks at a lake that grows, lacks, is healed and changes; silver is written here as the stream stamps it."""
 
 import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 from filelock import FileLock
-from pyiceberg.catalog import Catalog
 
-from firehose_dagster.contracts.instants import from_microseconds, to_microseconds
+from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
-from firehose_dagster.contracts.position import WATERMARK
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.lake.catalog import create_tables, open_catalog
-from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes
 from firehose_dagster.lake.query import run_query
-from firehose_dagster.maintenance.completeness import LOCK_FILE, AnotherLookError, Look, look
+from firehose_dagster.maintenance.completeness import LOCK_FILE, AnotherLookError, Look
 from firehose_dagster.maintenance.completeness_store import CompletenessStore, LastLook
 from firehose_dagster.settings import Settings
-
-START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-NINE, TEN, ELEVEN, TWELVE = (START + timedelta(hours=hours) for hours in range(4))
-
-
-@dataclass
-class Lake:
-    """A lake and what the stream would know of it."""
-
-    settings: Settings
-    catalog: Catalog
-    newest: datetime = START
-
-    def hold(self, *ids_at: tuple[Iterable[int], datetime], symbol: str = "BTCUSDT") -> None:
-        """Trades one second apart from a moment on, in one commit."""
-        rows = [
-            _row(agg_id, moment + timedelta(seconds=place), symbol)
-            for ids, moment in ids_at
-            for place, agg_id in enumerate(ids)
-        ]
-        self.append(rows)
-
-    def append(self, rows: list[dict[str, Any]]) -> None:
-        table = self.catalog.load_table(SILVER.identifier)
-        self.newest = max([self.newest, *(row["event_ts"] for row in rows)])
-        watermark = to_microseconds(self.newest - timedelta(minutes=self.settings.late_after_minutes))
-        table.append(
-            pa.Table.from_pylist(rows, schema=table.schema().as_arrow()),
-            snapshot_properties={WATERMARK: str(watermark)},
-        )
-
-    def look(self) -> Look:
-        return look(self.catalog, self.settings)
-
-    def hole(self, first: int, last: int) -> None:
-        append_holes(self.catalog, [ExchangeHole("BTCUSDT", first, last, last + 1, datetime.now(UTC))])
-
-    def newest_rows(self, symbol: str = "BTCUSDT") -> list[tuple[Any, ...]]:
-        """Hour, figures, ranges, reason and version, as any user would ask for them."""
-        table = run_query(
-            self.settings,
-            "SELECT symbol, hour, expected, present, exchange_holes, missing, missing_ranges, "
-            "unsealed_reason, seal_version FROM ops_completeness QUALIFY row_number() OVER "
-            "(PARTITION BY symbol, hour ORDER BY checked_at DESC, seal_version DESC) = 1 ORDER BY hour",
-        )
-        return [tuple(row.values())[1:] for row in table.to_pylist() if row["symbol"] == symbol]
-
-    def rows_written(self) -> int:
-        return int(run_query(self.settings, "SELECT count(*)::INT AS n FROM ops_completeness")["n"][0].as_py())
-
-
-def _row(agg_id: int, event_ts: datetime, symbol: str) -> dict[str, Any]:
-    return {
-        "symbol": symbol,
-        "agg_id": agg_id,
-        "price": Decimal("1.00000000"),
-        "qty": Decimal("1.00000000"),
-        "first_trade_id": agg_id,
-        "last_trade_id": agg_id,
-        "is_buyer_maker": True,
-        "event_ts": event_ts,
-        "dt_hour": event_ts.replace(minute=0, second=0, microsecond=0),
-        "source": "ws",
-        "received_at": event_ts,
-        "kafka_partition": 0,
-        "kafka_offset": agg_id,
-    }
+from firehose_dagster_tests.maintenance.growing_lake import (
+    ELEVEN,
+    NINE,
+    START,
+    TEN,
+    TWELVE,
+    GrowingLake,
+    new_lake,
+    silver_row,
+)
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    settings = Settings(home=tmp_path / "home")
-    catalog = open_catalog(settings)
-    create_tables(catalog)
-    return Lake(settings, catalog)
+def lake(tmp_path: Path) -> GrowingLake:
+    return new_lake(Settings(home=tmp_path / "home"))
 
 
-def test_an_hour_lacks_is_healed_sealed_changed_and_sealed_again(lake: Lake) -> None:
+def test_an_hour_lacks_is_healed_sealed_changed_and_sealed_again(lake: GrowingLake) -> None:
     lake.hold((range(1, 11), NINE), ([*range(11, 15), *range(18, 21)], TEN))
     lake.look()
     assert lake.newest_rows() == [
@@ -132,7 +63,7 @@ def test_an_hour_lacks_is_healed_sealed_changed_and_sealed_again(lake: Lake) -> 
     assert [tuple(row.values()) for row in history.to_pylist()] == [(3, 0), (3, 0), (1, 0), (0, 1), (0, 2)]
 
 
-def test_an_outage_over_the_turn_of_the_hour_leaves_both_hours_unsealed(lake: Lake) -> None:
+def test_an_outage_over_the_turn_of_the_hour_leaves_both_hours_unsealed(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(20, 30), ELEVEN), (range(30, 32), TWELVE))
     lake.hold((range(32, 34), TWELVE + timedelta(minutes=30)))
     lake.look()
@@ -140,7 +71,7 @@ def test_an_outage_over_the_turn_of_the_hour_leaves_both_hours_unsealed(lake: La
     assert lake.newest_rows()[2][5] == "[[10,19]]"
 
 
-def test_a_quiet_hour_is_sealed_when_the_ids_go_on_behind_it(lake: Lake) -> None:
+def test_a_quiet_hour_is_sealed_when_the_ids_go_on_behind_it(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(5, 7), ELEVEN), (range(7, 9), TWELVE + timedelta(minutes=30)))
     lake.look()
     assert [(row[0], row[2], row[6]) for row in lake.newest_rows()] == [
@@ -151,7 +82,7 @@ def test_a_quiet_hour_is_sealed_when_the_ids_go_on_behind_it(lake: Lake) -> None
     ]
 
 
-def test_only_what_changed_is_read_and_only_what_is_new_is_written(lake: Lake) -> None:
+def test_only_what_changed_is_read_and_only_what_is_new_is_written(lake: GrowingLake) -> None:
     for hour in range(20):
         lake.hold((range(hour * 10, hour * 10 + 10), START + timedelta(hours=hour)))
     assert lake.look().hours_read == 21  # and the hour before the first
@@ -167,7 +98,7 @@ def test_only_what_changed_is_read_and_only_what_is_new_is_written(lake: Lake) -
     assert (lake.look().hours_read, lake.rows_written()) == (0, written + 2)
 
 
-def test_what_was_open_is_over_once_the_watermark_passes_though_nothing_of_it_changed(lake: Lake) -> None:
+def test_what_was_open_is_over_once_the_watermark_passes_though_nothing_of_it_changed(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(10, 12), ELEVEN), symbol="QUIET")
     lake.look()
     assert [row[6] for row in lake.newest_rows("QUIET")] == ["start_unknown", "open", "open"]
@@ -177,7 +108,7 @@ def test_what_was_open_is_over_once_the_watermark_passes_though_nothing_of_it_ch
     assert [row[6] for row in lake.newest_rows("QUIET")] == ["start_unknown", None, "end_unknown"]
 
 
-def test_a_symbol_that_trades_again_after_weeks_goes_on_from_what_is_stored(lake: Lake) -> None:
+def test_a_symbol_that_trades_again_after_weeks_goes_on_from_what_is_stored(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(5, 10), TEN), symbol="RARE")
     lake.look()
     for day in range(1, 20, 6):
@@ -194,7 +125,7 @@ def test_a_symbol_that_trades_again_after_weeks_goes_on_from_what_is_stored(lake
     ]
 
 
-def test_trades_from_the_archive_before_the_first_hour_give_it_its_start(lake: Lake) -> None:
+def test_trades_from_the_archive_before_the_first_hour_give_it_its_start(lake: GrowingLake) -> None:
     lake.hold((range(11, 20), TEN), (range(20, 30), ELEVEN), (range(30, 32), TWELVE + timedelta(minutes=30)))
     lake.look()
     assert lake.newest_rows()[0][6] == "start_unknown"
@@ -203,7 +134,9 @@ def test_trades_from_the_archive_before_the_first_hour_give_it_its_start(lake: L
     assert [(row[0], row[6], row[7]) for row in lake.newest_rows()[:2]] == [(NINE, "start_unknown", 0), (TEN, None, 1)]
 
 
-def test_after_the_snapshot_of_the_last_look_was_expired_the_next_one_still_reads_only_what_is_new(lake: Lake) -> None:
+def test_after_the_snapshot_of_the_last_look_was_expired_the_next_one_still_reads_only_what_is_new(
+    lake: GrowingLake,
+) -> None:
     for hour in range(5):
         lake.hold((range(hour * 10, hour * 10 + 10), START + timedelta(hours=hour)))
     lake.look()
@@ -217,7 +150,7 @@ def test_after_the_snapshot_of_the_last_look_was_expired_the_next_one_still_read
     assert lake.look().hours_read == 2
 
 
-def test_after_a_rollback_everything_is_looked_at_again(lake: Lake) -> None:
+def test_after_a_rollback_everything_is_looked_at_again(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE))
     table = lake.catalog.load_table(SILVER.identifier)
     first = table.current_snapshot()
@@ -231,7 +164,7 @@ def test_after_a_rollback_everything_is_looked_at_again(lake: Lake) -> None:
     assert lake.newest_rows()[1][1:6] == (5, 3, 0, 2, "[[7,8]]")
 
 
-def test_of_two_looks_at_once_one_works(lake: Lake) -> None:
+def test_of_two_looks_at_once_one_works(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE))
     lake.settings.state_dir.mkdir(parents=True)
     with FileLock(lake.settings.state_dir / LOCK_FILE), pytest.raises(AnotherLookError, match="is at work"):
@@ -241,7 +174,7 @@ def test_of_two_looks_at_once_one_works(lake: Lake) -> None:
     assert lake.rows_written() == 1
 
 
-def test_a_look_from_elsewhere_in_between_is_noticed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_from_elsewhere_in_between_is_noticed(lake: GrowingLake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.hold((range(1, 5), NINE))
     stores = iter([LastLook(1, 1, None, None), None])
     monkeypatch.setattr(CompletenessStore, "last_look", lambda _: next(stores))
@@ -250,21 +183,21 @@ def test_a_look_from_elsewhere_in_between_is_noticed(lake: Lake, monkeypatch: py
     assert lake.rows_written() == 0
 
 
-def test_an_empty_lake_has_nothing_to_look_at(lake: Lake) -> None:
+def test_an_empty_lake_has_nothing_to_look_at(lake: GrowingLake) -> None:
     assert lake.look() == Look(None, 0, ())
     assert lake.catalog.load_table(OPS_COMPLETENESS.identifier).current_snapshot() is None
 
 
-def test_the_recorded_day_with_holes_cut_into_it_lacks_exactly_these(lake: Lake, recordings: Path) -> None:
+def test_the_recorded_day_with_holes_cut_into_it_lacks_exactly_these(lake: GrowingLake, recordings: Path) -> None:
     with (recordings / "archive" / "BTCUSDT-aggTrades-2026-01-01.csv").open() as lines:
         trades = [(int(row[0]), from_microseconds(int(row[5]))) for row in csv.reader(lines)]
     ids = [agg_id for agg_id, _ in trades]
     assert ids == list(range(ids[0], ids[0] + 5_000))
     cut = {*ids[700:720], ids[1_500], *ids[3_000:3_500]}
-    lake.append([_row(agg_id, moment, "BTCUSDT") for agg_id, moment in trades if agg_id not in cut])
+    lake.append([silver_row(agg_id, moment, "BTCUSDT") for agg_id, moment in trades if agg_id not in cut])
     lake.look()
     assert sum(row[4] for row in lake.newest_rows()) == 521
-    lake.append([_row(agg_id, moment, "BTCUSDT") for agg_id, moment in trades if agg_id in cut])
+    lake.append([silver_row(agg_id, moment, "BTCUSDT") for agg_id, moment in trades if agg_id in cut])
     lake.look()
     hours = {moment.replace(minute=0, second=0, microsecond=0) for _, moment in trades}
     assert [(row[0], row[4]) for row in lake.newest_rows()] == [(hour, 0) for hour in sorted(hours)]
