@@ -58,7 +58,7 @@ def daily_report(
 @dg.definitions
 def report() -> dg.Definitions:
     job = dg.define_asset_job(
-        "daily_report",
+        "report_yesterday",
         selection=dg.AssetSelection.assets(daily_report),
         executor_def=dg.in_process_executor,
         description="Tells what yesterday was.",

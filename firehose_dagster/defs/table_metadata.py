@@ -8,6 +8,8 @@ import dagster as dg
 
 from firehose_dagster.contracts.columns import ColumnType, Decimal
 from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.lineage.stages import STAGES
 
 MetadataEntry = int | float | str | dg.MetadataValue[Any]
 """What an event's metadata is made of."""
@@ -36,6 +38,7 @@ def asset_spec(
             "dagster/column_schema": column_schema(table),
             "dagster/table_name": table.identifier,
             "dagster/storage_kind": "iceberg",
+            **column_lineage(table),
         },
         freshness_policy=_FRESHNESS if is_streamed else None,
     )
@@ -54,6 +57,31 @@ def column_schema(table: Table) -> dg.TableSchema:
             for column in table.columns
         ]
     )
+
+
+def column_lineage(table: Table) -> dict[str, dg.TableColumnLineage]:
+    """From which columns of which tables each column is made; nothing for a table that is made from no table.
+
+    On the definition, for it never changes: with each materialization it would fill the event log.
+    """
+    sources = {each.name for each in TABLES}
+    origins = {
+        column: origin
+        for stage in STAGES
+        if stage.output is table
+        for column, origin in stage.columns.items()
+        if origin.dataset in sources
+    }
+    if not origins:
+        return {}
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(dg.AssetKey([origin.dataset]), name) for name in origin.columns]
+                for column, origin in origins.items()
+            }
+        )
+    }
 
 
 def _type_name(type_: ColumnType) -> str:
