@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from firehose_dagster.alerts.message import SpikePayload
 from firehose_dagster.cli import app
 from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.crash_points import CrashPoint
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.verification.small_lake import small_lake, write
@@ -204,3 +205,8 @@ def test_the_hosted_ci_and_the_make_targets_run_by_it_exist() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     (steps,) = re.findall(r"Steps: (.*)\.$", script, flags=re.MULTILINE)
     assert set(steps.split()) - make_targets() == {"readme"}
+
+
+def test_every_crash_point_is_explained() -> None:
+    told = re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "crash-points.md").read_text(), flags=re.MULTILINE)
+    assert told == [str(point) for point in CrashPoint]
