@@ -17,7 +17,6 @@ class BronzeLayer:
     """Appends batches; a record that is held already is left out by its offset."""
 
     def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings) -> None:
-        self._spark = spark
         self._table = LayerTable(spark, catalog, BRONZE, settings)
 
     @property
@@ -29,7 +28,7 @@ class BronzeLayer:
         """Append what of the batch is not held, in one commit that says up to where bronze then is."""
         missing = self._table.missing(parsed, batch.starts, batch.ends)
         if missing is not None:
-            with stamped(self._spark, self._table.position.advanced(batch.ends), provenance):
+            with stamped(missing.sparkSession, self._table.position.advanced(batch.ends), provenance):
                 bronze_rows(missing).writeTo(BRONZE.spark_identifier).append()
             self._table.committed(batch.ends)
 

@@ -58,7 +58,11 @@ class LayerTable:
 
 @contextmanager
 def stamped(spark: SparkSession, position: Position, properties: Mapping[str, str]) -> Iterator[None]:
-    """Every commit of the session within leaves `position` and `properties` in its snapshot's summary."""
+    """Every commit of the session within leaves `position` and `properties` in its snapshot's summary.
+
+    The session is that of the rows that are written: a streaming query has one of its own, which does not hear of what
+    is set in the one it was started from.
+    """
     stamps = {OFFSETS: position.to_json(), **properties}
     for key, value in stamps.items():
         spark.conf.set(_PROPERTY_PREFIX + key, value)

@@ -25,7 +25,6 @@ class SilverLayer:
     """Inserts what is new. Its newest snapshot says up to where all layers have come."""
 
     def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings, topic_id: str | None) -> None:
-        self._spark = spark
         self._table = LayerTable(spark, catalog, SILVER, settings)
         self._late_after_us = settings.late_after_minutes * 60_000_000
         self._topic_stamp = {} if topic_id is None else {TOPIC_ID: topic_id}
@@ -59,7 +58,7 @@ class SilverLayer:
         stamps = {**provenance, **self._topic_stamp, AUDIT: audit.to_json()}
         if self.watermark_us is not None:
             stamps[WATERMARK] = str(self.watermark_us)
-        with stamped(self._spark, self._table.position.advanced(batch.ends), stamps):
+        with stamped(new.sparkSession, self._table.position.advanced(batch.ends), stamps):
             new.alias("source").mergeInto(
                 SILVER.spark_identifier, _same_trade(batch)
             ).whenNotMatched().insertAll().merge()
