@@ -1,8 +1,9 @@
 """An Iceberg snapshot as a DuckDB view: pyiceberg plans the files, DuckDB reads them where they lie on a local disk.
 
-Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL. Files on
-an object store are read by Arrow, for DuckDB's own extension for that is not in its package: as DuckDB asks for them,
-only the columns and row groups that a query needs, and by name (the contracts never rename a column).
+Columns are found in the files by Iceberg's field ids, so a column added after a file was written reads as NULL.
+
+Files on an object store are read by Arrow, for DuckDB's own extension for that is not in its package: as DuckDB asks
+for them, only the columns and row groups that a query needs, and by name (the contracts never rename a column).
 """
 
 from collections.abc import Collection, Iterable

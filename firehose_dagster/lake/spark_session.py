@@ -10,6 +10,7 @@ from firehose_dagster.lake.jars import spark_jars
 from firehose_dagster.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
+_EXECUTOR_LOG_BYTES = 16 * 1024 * 1024
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
 
@@ -48,6 +49,11 @@ def spark_conf(settings: Settings) -> Mapping[str, str]:
         "spark.jars": ",".join(str(jar) for jar in spark_jars(settings.jars_dir, s3=bool(settings.s3_endpoint))),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.executor.memory": settings.spark_executor_memory,
+        # An executor lives for months, and Kafka's client tells each seek: as quiet as the driver, and bounded.
+        "spark.executor.syncLogLevel.enabled": "true",
+        "spark.executor.logs.rolling.strategy": "size",
+        "spark.executor.logs.rolling.maxSize": str(_EXECUTOR_LOG_BYTES),
+        "spark.executor.logs.rolling.maxRetainedFiles": "3",
         "spark.driver.host": settings.spark_driver_host,
         # Executors elsewhere come in by the network that the name leads to; on one machine nobody else is let in.
         "spark.driver.bindAddress": _LOOPBACK if settings.spark_driver_host == _LOOPBACK else "0.0.0.0",  # noqa: S104 - asked for by the setting
