@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from firehose_dagster.commands import (  # noqa: F401 - each registers its commands
     alerts,
     api,
+    backfill,
     installation,
     lake,
     processes,
