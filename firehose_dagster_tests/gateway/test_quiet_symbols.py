@@ -97,3 +97,18 @@ def test_pongs_stay_within_the_five_messages_a_second_and_the_newest_ping_is_ans
     with ScriptedExchange([[PINGS, frame("BTCUSDT", 1)]]) as exchange:
         run_until(settings_for(exchange), lambda _: b"29" in exchange.pongs)
         assert len(exchange.pongs) <= 5
+
+
+@pytest.mark.usefixtures("_quick_watch")
+def test_what_a_symbol_traded_while_no_gateway_ran_is_fetched_before_it_trades_again(
+    broker: Broker, settings_for: SettingsFor
+) -> None:
+    symbols = "BTCUSDT,ETHUSDT"
+    with ScriptedExchange([[frame("ETHUSDT", 5), frame("BTCUSDT", 1)]]) as exchange:
+        run_until(settings_for(exchange, symbols=symbols), lambda status: status.trades == 2)
+    with ScriptedExchange([[frame("BTCUSDT", 2)]], {"ETHUSDT": list(range(5, 2_506)), "BTCUSDT": [1, 2]}) as exchange:
+        run_until(settings_for(exchange, symbols=symbols), lambda status: status.healed_ids == 2_500)
+        asked = [first for symbol, first in exchange.pages if symbol == "ETHUSDT"]
+    held = sorted(record.message["agg_id"] for record in broker.records() if record.key == b"ETHUSDT")
+    assert held == list(range(5, 2_506))
+    assert sorted(set(asked)) == [6, 1_006, 2_006]
