@@ -42,6 +42,7 @@ class RunningStack(RunningDemo):
     catalog_proxy: CatalogProxy
     receiver_url: str
     spark_ui: str
+    api_url: str
 
     def restart(self, name: str) -> None:
         """Kill the service as by a power cut, and start it again."""
@@ -78,6 +79,7 @@ def running_stack(java: Path, postgres_bin: Path) -> Iterator[RunningStack]:
             catalog_proxy=proxy,
             receiver_url=f"http://{_LOOPBACK}:{ports['receiver']}",
             spark_ui=f"http://{_LOOPBACK}:{ports['spark_ui']}/json/",
+            api_url=f"http://{_LOOPBACK}:{ports['api']}",
         )
     finally:
         for service in reversed(started):
@@ -162,6 +164,14 @@ def _services(
         environment=environment,
     )
     yield from _dagster(folder, ports, environment, logs)
+    command, _ = _given("api", {})
+    yield Service(
+        name="api",
+        command=command,
+        log=logs / "api.log",
+        is_ready=lambda: answers_ok(f"http://{_LOOPBACK}:{ports['api']}/"),
+        environment=environment,
+    )
 
 
 def _s3(folder: Path, ports: Mapping[str, int], environment: Mapping[str, str], logs: Path) -> Service:

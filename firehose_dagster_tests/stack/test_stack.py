@@ -58,6 +58,14 @@ def test_sql_reads_what_lies_in_the_bucket(stack: RunningStack) -> None:
     assert run.stdout.count('"symbol"') == 5
 
 
+def test_the_read_api_answers_those_who_have_its_token(stack: RunningStack) -> None:
+    token = stack.settings.api_token.get_secret_value()
+    answer = httpx.get(f"{stack.api_url}/v1/pulse", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["data"]) == 5
+    assert httpx.get(f"{stack.api_url}/v1/pulse", timeout=30).status_code == 401
+
+
 def test_spikes_reach_the_webhook_and_are_recorded(stack: RunningStack) -> None:
     until(lambda: stack.webhooks_verified() > 0, "no webhook arrived", PATIENCE_SECONDS)
     query = "select count(*) as delivered from ops_deliveries where outcome = 'delivered'"
