@@ -14,7 +14,7 @@ from firehose_dagster.api.lake_access import LakeAccess
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.verification.small_lake import small_lake, write
 
-EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "8"))
 """Of each kind for each operation; the same ones in each run."""
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_application(Settings()))
