@@ -197,6 +197,16 @@ class Settings(BaseSettings):
     orphan_min_age_days: int = Field(
         default=3, ge=3, description="Files that no metadata names are removed when this old; never sooner than 3 days."
     )
+    bronze_keep_days: int = Field(
+        default=0,
+        ge=0,
+        description="Bronze rows that silver proves to hold leave after so many days; 0: bronze is kept for ever.",
+    )
+    audit_keep_days: int = Field(
+        default=0,
+        ge=0,
+        description="Audit rows older than so many days (at least 7) become one a day, sums kept; 0: all are kept.",
+    )
 
     completeness_margin_minutes: int = Field(
         default=5,

@@ -6,7 +6,15 @@ import dagster as dg
 
 POOL = "maintenance"
 """Its limit of 1 is the instance's default for pools."""
-MAINTENANCE_JOBS = ("expire_snapshots", "remove_orphans", "compact", "completeness", "judge_hours", "report_yesterday")
+MAINTENANCE_JOBS = (
+    "expire_snapshots",
+    "remove_orphans",
+    "compact",
+    "completeness",
+    "judge_hours",
+    "retire_old_rows",
+    "report_yesterday",
+)
 """Jobs whose failure is told as `maintenance_failed`."""
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 """A lost network or a table that a writer holds passes; the next scheduled run goes on in any case."""

@@ -14,7 +14,9 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.position import AUDIT, OFFSETS, REBUILD, SILVER_SNAPSHOT, WATERMARK, Position
-from firehose_dagster.contracts.trade_tables import GOLD, SILVER
+from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hours_of
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import held_position
 from firehose_dagster.settings import Settings
@@ -25,11 +27,27 @@ logger = logging.getLogger(__name__)
 Layer = Literal["silver", "gold"]
 
 
+class BronzeRetiredError(ExplainedError):
+    """Silver cannot be made anew from bronze, which no longer holds all of its rows."""
+
+
+def refuse_if_retired(catalog: Catalog) -> None:
+    """Raises BronzeRetiredError where rows have left bronze by age: silver is then the only table that holds them."""
+    retired = hours_of(from_text(catalog.load_table(BRONZE.identifier).properties.get(RETIRED_HOURS)))
+    if retired:
+        raise BronzeRetiredError(
+            f"{len(retired)} hours have left {BRONZE.name} by FIREHOSE_BRONZE_KEEP_DAYS, silver alone holds their "
+            "rows: it is not emptied. Gold can be rebuilt; a faulty silver is rolled back to an earlier snapshot"
+        )
+
+
 def empty_for_rebuild(spark: SparkSession, catalog: Catalog, settings: Settings, layer: Layer) -> None:
     """Empty gold, and silver where that is asked for. For the holder of the lease.
 
     Quarantine and spikes stay: a rule judges as it did, and an event is never retracted.
     """
+    if layer == "silver":
+        refuse_if_retired(catalog)
     gold = DriverTable(spark, GOLD, settings)
     if gold.snapshot_id() is not None:
         gold.empty({SILVER_SNAPSHOT: ""})

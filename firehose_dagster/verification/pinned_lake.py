@@ -17,6 +17,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
 from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SNAPSHOT, Position
+from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.errors import ExplainedError
@@ -93,8 +94,11 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
         for name, table in (("bronze", BRONZE), ("quarantine", QUARANTINE)):
             held = tables.get(table.name)
             _view(connection, f"{name}_all", table, held, _current_id(held))
+            if table is BRONZE:
+                _add_retired(connection, held)
             cut = _before(position)
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_all WHERE {cut}")  # noqa: S608 numbers only
+            whole = "bronze_and_retired" if table is BRONZE else f"{name}_all"
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {whole} WHERE {cut}")  # noqa: S608 numbers only
         for name, table in (("spikes", SPIKES), ("audit", OPS_AUDIT)):
             _view(connection, name, table, tables.get(table.name), _current_id(tables.get(table.name)))
         _view(connection, "completeness", OPS_COMPLETENESS, looks, _current_id(looks))
@@ -103,6 +107,23 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
         _view(connection, "holes_of_gold", OPS_EXCHANGE_HOLES, holes, _named(gold, HOLES_SNAPSHOT, holes))
         _view(connection, "holes_of_completeness", OPS_EXCHANGE_HOLES, holes, _named(looks, HOLES_SNAPSHOT, holes))
         yield PinnedLake(connection, catalog, tables, silver_id, position, gold_id, gold_silver_id, looks_silver_id)
+
+
+def _add_retired(connection: duckdb.DuckDBPyConnection, bronze: IcebergTable | None) -> None:
+    """Bronze of an hour that was retired is silver's rows of it and what bronze kept: `bronze_all` is both.
+
+    Those rows were proved equal when they left; what is judged of them from then on is that silver still holds them.
+    """
+    retired = from_text(None if bronze is None else bronze.properties.get(RETIRED_HOURS))
+    spans = " OR ".join(f"epoch_us(dt_hour) // 3600000000 BETWEEN {first} AND {last}" for first, last in retired)
+    connection.execute(
+        f"""
+        CREATE VIEW bronze_and_retired AS
+        SELECT * FROM bronze_all
+        UNION ALL BY NAME
+        SELECT *, epoch_us(event_ts) AS trade_time FROM silver WHERE {spans or "false"}
+        """  # noqa: S608 numbers only
+    )
 
 
 def _load(catalog: Catalog, table: Table) -> IcebergTable | None:

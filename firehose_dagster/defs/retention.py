@@ -1,0 +1,96 @@
+"""Retention by age of bronze and of the audit, off unless the settings ask for it: one asset, daily."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.trade_tables import BRONZE
+from firehose_dagster.defs.maintenance_pool import POOL, RETRY, run_unless_one_is_unfinished
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.log_files import log_to_file
+from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
+from firehose_dagster.maintenance.retention_audit import roll_up_audit
+from firehose_dagster.maintenance.retention_bronze import RetiredHour, retire_bronze
+
+
+@dg.asset(
+    group_name="maintenance",
+    kinds={"iceberg", "python"},
+    owners=OWNERS,
+    deps=[dg.AssetKey([BRONZE.name]), dg.AssetKey([OPS_AUDIT.name])],
+    pool=POOL,
+    retry_policy=RETRY,
+    freshness_policy=dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)),
+    description=(
+        "Hours of bronze older than FIREHOSE_BRONZE_KEEP_DAYS leave once silver is proved to hold their rows; days of "
+        "the audit older than FIREHOSE_AUDIT_KEEP_DAYS become a row. Both are off by default."
+    ),
+)
+def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
+    settings = firehose.settings()
+    log_to_file(settings, "maintenance")
+    catalog = open_catalog(settings)
+    started_at = datetime.now(UTC)
+    hours = list(retire_bronze(catalog, settings.bronze_keep_days))
+    days = list(roll_up_audit(catalog, settings.audit_keep_days))
+    rows_retired = sum(each.rows_retired for each in hours)
+    unexplained = [each for each in hours if each.unexplained]
+    finished_at = datetime.now(UTC)
+    for table, figures in (
+        (BRONZE, {"hours": len(hours), "rows_retired": rows_retired, "hours_left": len(unexplained)} if hours else {}),
+        (OPS_AUDIT, {"days": len(days), "rows_removed": sum(each[1] - each[2] for each in days)} if days else {}),
+    ):
+        if figures:
+            kind = f"retention:{table.name}"
+            record(catalog, MaintenanceRecord(f"{context.run.run_id}/{kind}", kind, started_at, finished_at, figures))
+    metadata: dict[str, MetadataEntry] = {
+        "bronze": _state(settings.bronze_keep_days),
+        "bronze hours retired": len(hours) - len(unexplained),
+        "bronze rows retired": rows_retired,
+        "bronze hours left whole": len(unexplained),
+        "audit": _state(settings.audit_keep_days),
+        "audit days summed up": len(days),
+    }
+    if unexplained:
+        metadata["not reconciled"] = dg.MetadataValue.md(_lines(unexplained))
+        raise dg.Failure(
+            f"{len(unexplained)} hours of bronze hold records that are in no other table, and stay",
+            metadata=metadata,
+            allow_retries=False,
+        )
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@dg.definitions
+def retention_definitions() -> dg.Definitions:
+    job = dg.define_asset_job(
+        "retire_old_rows",
+        selection=dg.AssetSelection.assets(retention),
+        executor_def=dg.in_process_executor,
+        description="Retention by age of bronze and of the audit.",
+    )
+
+    @dg.schedule(
+        job=job,
+        name="retire_old_rows_daily",
+        cron_schedule="10 2 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="At 02:10 UTC. Where retention is off, it says so in a second.",
+    )
+    def retire_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return run_unless_one_is_unfinished(context.instance, job.name)
+
+    return dg.Definitions(assets=[retention], jobs=[job], schedules=[retire_daily])
+
+
+def _state(keep_days: int) -> str:
+    return f"kept for {keep_days} days" if keep_days else "off"
+
+
+def _lines(hours: Sequence[RetiredHour]) -> str:
+    return "\n".join(f"- {each.hour.isoformat()}: {each.unexplained:,} records" for each in hours)
