@@ -49,8 +49,7 @@ def spark_conf(settings: Settings) -> Mapping[str, str]:
         "spark.jars": ",".join(str(jar) for jar in spark_jars(settings.jars_dir, s3=bool(settings.s3_endpoint))),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.executor.memory": settings.spark_executor_memory,
-        # An executor lives for months, and Kafka's client tells each seek: as quiet as the driver, and bounded.
-        "spark.executor.syncLogLevel.enabled": "true",
+        # An executor lives for months, and Kafka's client tells each seek.
         "spark.executor.logs.rolling.strategy": "size",
         "spark.executor.logs.rolling.maxSize": str(_EXECUTOR_LOG_BYTES),
         "spark.executor.logs.rolling.maxRetainedFiles": "3",
