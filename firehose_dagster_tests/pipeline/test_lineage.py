@@ -42,9 +42,9 @@ def test_the_receiver_sees_exchange_topic_and_tables_as_one_graph(make_pipeline:
             )
         )
         topic = pipeline.settings.topic
-        log = tmp_path / "gateway.log"
-        market = ("--synthetic", "--symbols", "BTCUSDT,ETHUSDT", "--port", str(made.exchange_port))
-        with pipeline.start("exchange", *market, log=tmp_path / "exchange.log") as exchange:
+        log, exchange_log = tmp_path / "gateway.log", tmp_path / "exchange.log"
+        market = ("--synthetic", "--rate", "50", "--history-minutes", "2", "--symbols", "BTCUSDT,ETHUSDT")
+        with pipeline.start("exchange", *market, "--port", str(made.exchange_port), log=exchange_log) as exchange:
             try:
                 with pipeline.start("gateway", log=log) as gateway:
                     wait_until(lambda: receiver.rows_written(topic) > 200, gateway, log)
