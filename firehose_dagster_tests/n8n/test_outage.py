@@ -3,13 +3,17 @@
 import re
 import threading
 from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from firehose_dagster.alerts.ledger import Ledger
 from firehose_dagster.defs.alerts import deliver_spikes
+from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.local.environment import settings_environment
-from firehose_dagster_tests.alerts.examples import append_spikes, spike_of, this_minute
+from firehose_dagster_tests.alerts.examples import append_spikes, free_port, made_lake, spike_of, this_minute
 from firehose_dagster_tests.n8n.market import Market
 from firehose_dagster_tests.n8n.n8n_server import N8nServer
 from firehose_dagster_tests.n8n.outside_world import OutsideWorld
@@ -28,19 +32,19 @@ def told(world: OutsideWorld) -> dict[str, list[str]]:
 
 
 def test_fifty_spikes_while_n8n_is_down_are_all_explained_in_order(
-    n8n: N8nServer, market: Market, world: OutsideWorld, monkeypatch: pytest.MonkeyPatch
+    n8n: N8nServer, world: OutsideWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = market.settings.model_copy(update={"webhook_url": n8n.webhook_url})
+    settings = made_lake(tmp_path, free_port()).model_copy(update={"webhook_url": n8n.webhook_url})
     for name, value in settings_environment(settings).items():
         monkeypatch.setenv(name, value)
-    deliver_spikes.execute_in_process()  # what other tests left
-    world.forget()
+    symbols = ("DOWNA", "DOWNB", "DOWNC", "DOWND", "DOWNE")
+    spikes = [spike_of(symbol, this_minute(ago)) for ago in range(10, 0, -1) for symbol in symbols]
+    ledger = Ledger(open_catalog(settings))
     n8n.stop()
-    spikes = [spike_of(f"DOWN{number}", this_minute(ago)) for ago in range(10, 0, -1) for number in range(5)]
-    append_spikes(market.settings, spikes)
+    append_spikes(settings, spikes)
     assert deliver_spikes.execute_in_process().success
-    first = {row["outcome"] for spike in spikes for row in market.known(spike)["deliveries"]}
-    assert first == {"failed"}
+    failed = [(row.key.symbol, row.outcome) for row in ledger.recent_deliveries(datetime.now(UTC))]
+    assert sorted(failed) == [(symbol, "failed") for symbol in symbols], "of each, the later ones wait for the first"
     n8n.start()
 
     @retry(stop=stop_after_delay(240), wait=wait_fixed(1), reraise=True)
@@ -50,12 +54,12 @@ def test_fifty_spikes_while_n8n_is_down_are_all_explained_in_order(
 
     deliver_until_done()
     assert told(world) == {
-        f"DOWN{number}": [f"{spike.minute:%Y-%m-%d %H:%M}" for spike in spikes if spike.symbol == f"DOWN{number}"]
-        for number in range(5)
+        symbol: [f"{spike.minute:%Y-%m-%d %H:%M}" for spike in spikes if spike.symbol == symbol] for symbol in symbols
     }
     assert world.complaints == []
-    for spike in spikes:
-        assert "delivered" in {row["outcome"] for row in market.known(spike)["deliveries"]}
+    delivered = [row for row in ledger.recent_deliveries(datetime.now(UTC)) if row.outcome == "delivered"]
+    assert {row.key.spike_id for row in delivered} == {spike.spike_id for spike in spikes}
+    assert len(delivered) == len(spikes)
 
 
 def test_a_kill_while_it_works_loses_no_spike_and_doubles_none(

@@ -14,7 +14,7 @@ from firehose_dagster.alerts.signature import signer
 from firehose_dagster.contracts.spike import spike_id
 from firehose_dagster.defs.alerts import deliver_spikes
 from firehose_dagster.local.environment import settings_environment
-from firehose_dagster_tests.alerts.examples import OTHER_SECRET, SECRET, append_spikes, spike_of, this_minute
+from firehose_dagster_tests.alerts.examples import MINUTE, OTHER_SECRET, SECRET, append_spikes, spike_of, this_minute
 from firehose_dagster_tests.n8n.market import Market
 from firehose_dagster_tests.n8n.n8n_server import N8nServer
 from firehose_dagster_tests.n8n.outside_world import Json, OutsideWorld
@@ -140,30 +140,39 @@ def test_a_genuine_body_that_is_no_spike_of_this_id_is_refused(n8n: N8nServer, m
     assert post_raw(n8n, body(other), headers) == 400
 
 
-@pytest.mark.parametrize(
-    ("answer", "refusal"),
-    [
-        ("LIES rose to 99 dollars.", "digits"),
-        ("LIES rose by \N{VULGAR FRACTION ONE HALF} of its price.", "digits"),
-        ("LIES doubled within the minute.", "a number in words"),
-        ("LIES rose, a good time to buy.", "advice"),
-        ("LIES rose, see https://example.com for more.", "markup or a link"),
-        ("LIES rose <!channel>.", "markup or a link"),
-        ("Calm. " * 101, "too long"),
-        ("   ", "no text came"),
-    ],
-)
+REFUSED = [
+    ("LIES rose to 99 dollars.", "digits"),
+    ("LIES rose by \N{VULGAR FRACTION ONE HALF} of its price.", "digits"),
+    ("LIES doubled within the minute.", "a number in words"),
+    ("LIES rose, a good time to buy.", "advice"),
+    ("LIES rose, see https://example.com for more.", "markup or a link"),
+    ("LIES rose <!channel>.", "markup or a link"),
+    ("Calm. " * 101, "too long"),
+    ("   ", "no text came"),
+]
+
+
+@pytest.mark.parametrize(("answer", "refusal"), REFUSED)
 def test_words_of_the_model_that_are_not_only_words_are_left_out(
     answer: str, refusal: str, n8n: N8nServer, market: Market, world: OutsideWorld
 ) -> None:
     world.llm_says = answer
-    minutes = abs(hash(answer)) % 50_000
-    spike = spike_of("LIES", this_minute(minutes))
+    spike = spike_of("LIES", MINUTE + timedelta(minutes=REFUSED.index((answer, refusal))))
     assert market.post(n8n.webhook_url, spike).http_status == 200
     (message,) = explained(world, spike)
     assert sections(message)[1].startswith("LIES had a volume spike in one minute of trading.")
-    assert answer.strip()[:20] not in json.dumps(message) or not answer.strip()
     assert f"left out: {refusal}." in message["blocks"][-1]["elements"][0]["text"]
+    if answer.strip():
+        assert answer not in json.dumps(message, ensure_ascii=False)
+
+
+def test_a_symbol_with_digits_is_no_figure(n8n: N8nServer, market: Market, world: OutsideWorld) -> None:
+    world.llm_says = "1000PEPEUSDT traded far more than in the minutes before."
+    spike = spike_of("1000PEPEUSDT", this_minute(4))
+    assert market.post(n8n.webhook_url, spike).http_status == 200
+    (message,) = explained(world, spike)
+    assert sections(message)[1] == world.llm_says
+    assert world.complaints == []
 
 
 def test_a_model_that_is_down_costs_the_message_nothing_but_its_words(
