@@ -5,13 +5,14 @@ A snapshot is kept where one of these holds; all others expire, oldest first:
 - it is current, or stands between the current one and the newest that carries a stamp: a lineage with a hole in it
   hides the stamp, and the stream would begin at the topic's start;
 - a tag or branch names it, and the ref is not older than it may become (a paused reader, a sealed day);
-- it was the current one less than `min_age` ago: a reader that began then may still read it. Age counts from when a
-  snapshot was superseded, not from when it was made: of a quiet table the current snapshot is days old;
+- it was the current one less than `min_age` ago: a reader that began then may still read it, and walk back from it to
+  its stamps. Age counts from when a snapshot was superseded, not from when it was made: of a quiet table the current
+  snapshot is days old;
 - it is among the newest few, or the newest of one of the latest streaming queries;
 - another table's reader needs it (`Needs`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -116,14 +117,20 @@ def _reasons(
 ) -> Iterator[tuple[int, str]]:
     assert history.current_id is not None  # noqa: S101 - told by the caller
     lineage = tuple(_lineage(by_id, history.current_id))
-    for each in _down_to_stamps(lineage):
+    every_stamp = frozenset[str]().union(*(each.stamps for each in history.snapshots))
+
+    def down_to_stamps(snapshot_id: int) -> tuple[SnapshotFacts, ...]:
+        return _down_to_stamps(_lineage(by_id, snapshot_id), every_stamp)
+
+    for each in down_to_stamps(history.current_id):
         yield each.snapshot_id, "position"
     for ref in refs:
-        for each in _down_to_stamps(tuple(_lineage(by_id, ref.snapshot_id))):
+        for each in down_to_stamps(ref.snapshot_id):
             yield each.snapshot_id, f"ref {ref.name}"
-    for each in history.snapshots:
-        if each.superseded_at is None or each.superseded_at > now - policy.min_age:
-            yield each.snapshot_id, "young"
+    for young in history.snapshots:
+        if young.superseded_at is None or young.superseded_at > now - policy.min_age:
+            for each in down_to_stamps(young.snapshot_id):
+                yield each.snapshot_id, "young"
     for each in lineage[: policy.min_snapshots]:
         yield each.snapshot_id, "newest"
     for each in _newest_of_queries(lineage):
@@ -149,15 +156,19 @@ def _lineage(by_id: Mapping[int, SnapshotFacts], snapshot_id: int) -> Iterator[S
         each = None if each.parent_id is None else by_id.get(each.parent_id)
 
 
-def _down_to_stamps(lineage: tuple[SnapshotFacts, ...]) -> tuple[SnapshotFacts, ...]:
-    """The front of the lineage in which every stamp that it has anywhere is found."""
+def _down_to_stamps(lineage: Iterable[SnapshotFacts], every_stamp: frozenset[str]) -> tuple[SnapshotFacts, ...]:
+    """The front of the lineage in which every stamp that it has anywhere is found; of `every_stamp` of the table."""
     seen: set[str] = set()
+    walked: list[SnapshotFacts] = []
     length = 1
-    for number, each in enumerate(lineage, start=1):
+    for each in lineage:
+        walked.append(each)
         if not each.stamps <= seen:
             seen |= each.stamps
-            length = number
-    return lineage[:length]
+            length = len(walked)
+        if seen >= every_stamp:
+            break
+    return tuple(walked[:length])
 
 
 def _newest_of_queries(lineage: tuple[SnapshotFacts, ...]) -> Iterator[SnapshotFacts]:

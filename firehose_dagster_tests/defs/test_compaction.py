@@ -1,5 +1,7 @@
 """Compaction as Dagster runs it: the assets, what they show, when they run."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -97,7 +99,19 @@ def test_the_hourly_schedule_is_on_and_starts_no_run_beside_another(tmp_path: Pa
 def test_one_maintenance_at_a_time_is_what_the_instance_allows(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     write_dagster_home(settings)
-    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+    # In a process of its own: an instance made from a file becomes the one from which definitions are loaded.
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, dagster; i = dagster.DagsterInstance.from_config(sys.argv[1]); "
+            "print(i.get_concurrency_config().pool_config.default_pool_limit)",
+            str(settings.dagster_home),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == "1"
     nodes = _loaded(tmp_path).resolve_job_def("compact").all_node_defs
     assert [node.pools for node in nodes] == [{POOL}] * len(TABLES)
