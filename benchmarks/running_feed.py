@@ -45,7 +45,7 @@ class Feed:
                 return status
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the gateway did not get there in {give_up_seconds:g} s: {status}")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # between two looks at another process
 
     def violations(self) -> dict[str, int]:
         """What the exchange holds against its clients."""

@@ -50,7 +50,7 @@ def main() -> int:
     deadline = time.monotonic() + PATIENCE_SECONDS
     for each in user_interfaces(json.load(sys.stdin)):
         while not (is_up := answers(each.url)) and time.monotonic() < deadline:
-            time.sleep(2)
+            time.sleep(2)  # between two looks at another process
         print(f"  {each.url:<28} {each.title}" + ("" if is_up else "  -- DOES NOT ANSWER"), flush=True)
         if not is_up:
             silent.append(each)

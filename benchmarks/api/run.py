@@ -124,7 +124,7 @@ def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
             client.get("/").raise_for_status()
         except httpx.HTTPError:
             assert time.monotonic() < deadline, "the API does not answer"
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at another process
         else:
             return
 

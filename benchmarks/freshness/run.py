@@ -81,11 +81,11 @@ def _measure(settings: Settings, options: argparse.Namespace) -> tuple[list[floa
     )
     with Installation(settings, programs, java) as installation:
         installation.start()
-        time.sleep(options.warm_up)
+        time.sleep(options.warm_up)  # the JIT warms up
         log = CommitLog(settings.lake_dir / "catalog.db", (SILVER.name, GOLD.name))
         log.start()
         started_us = time.time_ns() // 1_000
-        time.sleep(options.measure)
+        time.sleep(options.measure)  # what is measured
         ended_us = time.time_ns() // 1_000
         # What was received at the end must still become visible.
         installation.stop_program("gateway")

@@ -71,7 +71,7 @@ def _broker(home: Path) -> Iterator[Settings]:
         while not broker_answers(settings):
             if time.monotonic() > deadline:
                 raise TimeoutError("the broker did not start")
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks at another process
         yield settings
     finally:
         process.terminate()
@@ -155,14 +155,14 @@ def _gateway_seconds(settings: Settings, port: int, topic: str, frames: int) -> 
     _create(settings, topic)
     with _gateway(settings, port, topic) as pipeline:
         while not _trades(pipeline):
-            time.sleep(0.001)
+            time.sleep(0.001)  # between two looks at another process
         started, before = time.perf_counter(), _trades(pipeline)
         publisher = pipeline.publisher
         assert publisher is not None
         deadline = started + GIVE_UP_SECONDS
         while _trades(pipeline) < frames or publisher.outstanding:
             pipeline.poll()
-            time.sleep(0.005)
+            time.sleep(0.005)  # between two looks at another process
             if time.perf_counter() > deadline:
                 raise TimeoutError(f"{_trades(pipeline)} of {frames} trades, {publisher.outstanding} unconfirmed")
         seconds = time.perf_counter() - started
@@ -210,7 +210,7 @@ def _latencies_ms(settings: Settings, seconds: int) -> list[float]:
     with _exchange(frames, LATENCY_RATE) as port, _gateway(settings, port, topic) as pipeline:
         while _trades(pipeline) < frames:
             pipeline.poll()
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at another process
     decode = msgspec.json.Decoder(_Sent).decode
     found: list[float] = []
     for sent, (_, appended_ms) in _records(settings, topic):

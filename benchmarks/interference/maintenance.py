@@ -46,7 +46,7 @@ def _maintain(seconds: float, every_seconds: float) -> dict[str, int]:
             remove_orphans(settings, catalog, table)
             if time.monotonic() > deadline:
                 break
-            time.sleep(every_seconds)
+            time.sleep(every_seconds)  # the pause between rounds
     return counts
 
 

@@ -112,12 +112,12 @@ def _measure(settings: Settings, options: argparse.Namespace) -> dict[str, objec
         wait_until_passed(settings, never)
         installation.start(EXCHANGE)
         installation.start(GATEWAY)
-        time.sleep(options.warm_up)
+        time.sleep(options.warm_up)  # the JIT warms up
         watch = CommitWatch(settings.lake_dir / "catalog.db")
         watch.start()
         # What is received from here on is judged by commits that the watch has seen from the start.
-        time.sleep(2)
-        idle = _phase(lambda: time.sleep(options.measure))
+        time.sleep(2)  # between two looks at another process
+        idle = _phase(lambda: time.sleep(options.measure))  # what is measured
         told: list[dict[str, int]] = []
         busy = _phase(lambda: told.append(_maintain(settings, options)))
         installation.stop_program(GATEWAY)
@@ -133,7 +133,7 @@ def _wait_for_the_stream(settings: Settings) -> None:
     while not (settings.state_dir / "streams.json").exists():
         if time.monotonic() > deadline:
             raise RuntimeError(f"the stream did not start within 120 s; see {settings.logs_dir}")
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two looks at another process
 
 
 def _phase(work: object) -> Phase:

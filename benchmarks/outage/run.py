@@ -47,7 +47,7 @@ def _outage(feed: Feed, options: argparse.Namespace) -> tuple[float, dict[str, i
     os.kill(first.pid, signal.SIGKILL)
     # The supervisor would start it again.
     feed.installation.stop_program("gateway")
-    time.sleep(options.seconds)
+    time.sleep(options.seconds)  # the outage
     started = time.monotonic()
     feed.installation.start("gateway")
     last = feed.wait_for(
@@ -60,7 +60,7 @@ def _outage(feed: Feed, options: argparse.Namespace) -> tuple[float, dict[str, i
         GIVE_UP_SECONDS,
     )
     seconds = time.monotonic() - started
-    time.sleep(AFTERWARDS_SECONDS)
+    time.sleep(AFTERWARDS_SECONDS)  # the feed goes on
     violations = feed.violations()
     feed.installation.stop_program("gateway")
     return seconds, {

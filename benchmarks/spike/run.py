@@ -39,9 +39,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="firehose-spike-") as folder, running_demo(Path(folder) / "home") as demo:
-        time.sleep(_SETTLING_SECONDS)
+        time.sleep(_SETTLING_SECONDS)  # history is let by
         since_us = int(datetime.now(UTC).timestamp() * 1e6)
-        time.sleep(options.minutes * 60)
+        time.sleep(options.minutes * 60)  # what is measured
         rows = [row for row in run_query(demo.settings, _FIRST_ATTEMPTS).to_pylist() if row["received_us"] >= since_us]
         gold_at_ms = {
             int(text): snapshot.timestamp_ms

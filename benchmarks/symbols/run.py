@@ -52,7 +52,7 @@ def _watch(feed: Feed, options: argparse.Namespace) -> dict[str, float]:
     cpu: list[float] = []
     ended_at = time.monotonic() + options.minutes * 60
     while time.monotonic() < ended_at:
-        time.sleep(SAMPLE_SECONDS)
+        time.sleep(SAMPLE_SECONDS)  # between samples
         memory.append(process.memory_info().rss / MEGABYTE)
         cpu.append(process.cpu_percent())
     last = feed.wait_for(lambda status: status.updated_at > first.updated_at, START_SECONDS)

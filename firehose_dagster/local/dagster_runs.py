@@ -70,7 +70,7 @@ class DagsterRuns:
             if time.monotonic() > deadline:
                 _LOGGER.warning("runs not ended job=%s after_seconds=%.0f runs=%s", job, patience_seconds, remaining)
                 break
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
         return run_ids
 
     def mark_as_ours(self, run_ids: tuple[str, ...]) -> None:

@@ -59,7 +59,7 @@ class DemoSession:
         started_at = last_change_at = time.monotonic()
         before = first
         while True:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
             now = self._observe(summary)
             clock = now.read_at_seconds
             if first_trade_at is None and now.records > records_at_start:
@@ -115,7 +115,7 @@ class DemoSession:
         self._say("waiting for the tables to reach the topic's end")
         last_change_at, before = time.monotonic(), self._observe(summary)
         while before.ends is None or before.behind > 0:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
             now = self._observe(summary)
             if _figures_of(now) != _figures_of(before):
                 last_change_at = now.read_at_seconds
@@ -134,7 +134,7 @@ class DemoSession:
                 return
             if before.read_at_seconds - quiet_since >= _ALERTS_QUIET_SECONDS:
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
             now = self._observe(summary)
             if now.receiver != before.receiver:
                 quiet_since = now.read_at_seconds

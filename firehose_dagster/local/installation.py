@@ -128,7 +128,7 @@ class Installation:
                     raise ProgramNotReadyError(
                         f"supervisord did not come up:\n{_tail(self._settings.logs_dir / 'supervisord.log')}"
                     ) from None
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
 
     def _wait_ready(self, program: Program, started: float) -> None:
         healthy_at = time.monotonic()
@@ -144,7 +144,7 @@ class Installation:
                 raise self._not_ready(program, f"keeps ending at its start ({state.description})")
             if now - started > program.ready_seconds:
                 raise self._not_ready(program, f"is {state.state}, but not ready after {program.ready_seconds:.0f} s")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # between two looks at another process
 
     def _not_ready(self, program: Program, what: str) -> ProgramNotReadyError:
         path = self.log_path(program.name)

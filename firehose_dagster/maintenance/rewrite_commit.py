@@ -143,7 +143,7 @@ class TableRewriter:
         seen = self._table.currentSnapshot().snapshotId()
         deadline = time.monotonic() + _GAP_PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            time.sleep(_ASK_EVERY_SECONDS)
+            time.sleep(_ASK_EVERY_SECONDS)  # between two looks at another process
             self._table.refresh()
             if self._table.currentSnapshot().snapshotId() != seen:
                 return

@@ -135,7 +135,7 @@ class TradePass:
         """Within, an error is one of the layer at work: bronze can go on without it."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # raised on: the host must know that bronze has the batch
             raise LayerFailedError(self._at_work, error) from error
 
     def _take_behind_bronze(

@@ -30,7 +30,7 @@ def running_api(settings: Settings) -> Iterator[str]:
         while not _answers(address):
             assert process.poll() is None, f"it ended with {process.returncode}"
             assert time.monotonic() < deadline, "it did not answer"
-            time.sleep(0.1)
+            time.sleep(0.1)  # between two looks at another process
         yield address
     finally:
         process.terminate()

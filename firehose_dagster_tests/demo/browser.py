@@ -60,7 +60,7 @@ def save_picture(page: webdriver.Chrome, path: Path) -> None:
     for _ in range(20):
         if current == previous:
             break
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two looks at another process
         previous, current = current, page.get_screenshot_as_png()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(current)

@@ -139,7 +139,7 @@ def until(condition: Callable[[], bool], otherwise: str, patience_seconds: float
     deadline = time.monotonic() + patience_seconds
     while not condition():
         assert time.monotonic() < deadline, f"{otherwise} within {patience_seconds:.0f} s"
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two looks at another process
 
 
 def _answers(url: str) -> bool:

@@ -59,7 +59,7 @@ class Service:
             assert self._process is not None
             assert self._process.poll() is None, f"{self.name} ended:\n{self.last_lines()}"
             assert time.monotonic() < deadline, f"{self.name} is not ready:\n{self.last_lines()}"
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks at another process
 
     def kill(self) -> None:
         """SIGKILL to it and to all that it started."""
