@@ -107,7 +107,7 @@ def test_answers_that_prove_nothing_come_ever_more_seldom() -> None:
         waits.append(hole.paused_until - now)
         now = hole.paused_until
     assert all(wait <= 30 for wait in waits[: EMPTY_PAGE_TRIES - 1])
-    assert waits[EMPTY_PAGE_TRIES - 1 :] == [UNRESOLVED_SECONDS] * 3
+    assert waits[EMPTY_PAGE_TRIES - 1 :] == pytest.approx([UNRESOLVED_SECONDS] * 3)
 
 
 def test_no_page_is_taken_from_a_hole_that_has_none() -> None:
