@@ -16,10 +16,13 @@ import statistics
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 from pyiceberg.table import Table
 
 from benchmarks.freshness.commit_log import CommitLog
@@ -37,9 +40,24 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.catch_up import wait_until_passed
 
 _RECEIVED = """
-select epoch_us(received_at) from read_parquet($1) where epoch_us(received_at) between $2 and $3"""
+select epoch_us(received_at) as received_us from read_parquet($1) where epoch_us(received_at) between $2 and $3"""
+_MINUTE_US = 60_000_000
 _BATCHES = """
 select epoch_us(started_at) as started_us, epoch_us(finished_at) - epoch_us(started_at) as us from ops_audit"""
+
+
+@dataclass(frozen=True)
+class Lags:
+    """Seconds from each trade's receipt (`received_us`, in order of commits) to where a reader sees it."""
+
+    received_us: NDArray[np.int64]
+    silver: NDArray[np.float64]
+    gold: NDArray[np.float64]
+
+    def gold_p99_by_minute(self) -> list[float]:
+        """Of the trades received in each minute since the first."""
+        minutes = (self.received_us - self.received_us.min()) // _MINUTE_US
+        return [round(_percentile(self.gold[minutes == minute], 99), 2) for minute in np.unique(minutes)]
 
 
 def main() -> None:
@@ -51,8 +69,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="firehose-freshness-") as home:
         settings = _settings(Path(home), options.symbols)
-        silver_lags, gold_lags, batch_seconds = _measure(settings, options)
-    _report(options, settings, silver_lags, gold_lags, batch_seconds)
+        lags, batch_seconds = _measure(settings, options)
+    _report(options, settings, lags, batch_seconds)
 
 
 def _settings(home: Path, symbols: int) -> Settings:
@@ -69,7 +87,7 @@ def _settings(home: Path, symbols: int) -> Settings:
     )
 
 
-def _measure(settings: Settings, options: argparse.Namespace) -> tuple[list[float], list[float], list[float]]:
+def _measure(settings: Settings, options: argparse.Namespace) -> tuple[Lags, list[float]]:
     java = java_executable()
     prepare_broker(settings, java)
     exchange_arguments = ["--synthetic", "--symbols", ",".join(settings.symbols), "--rate", str(options.rate)]
@@ -95,9 +113,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> tuple[list[floa
     return _lags(settings, log, started_us, ended_us)
 
 
-def _lags(
-    settings: Settings, log: CommitLog, started_us: int, ended_us: int
-) -> tuple[list[float], list[float], list[float]]:
+def _lags(settings: Settings, log: CommitLog, started_us: int, ended_us: int) -> tuple[Lags, list[float]]:
     catalog = open_catalog(settings)
     silver = catalog.load_table(SILVER.identifier)
     order = {snapshot.snapshot_id: number for number, snapshot in enumerate(reversed(list(lineage(silver))))}
@@ -108,21 +124,23 @@ def _lags(
         if (text := stamp(snapshot, SILVER_SNAPSHOT)) is not None
     }
     gold_visible = sorted((gold_of[each.snapshot_id], each.at_us) for each in log.visible[GOLD.name])
-    silver_lags: list[float] = []
-    gold_lags: list[float] = []
+    received_us: list[NDArray[np.int64]] = []
+    silver_lags: list[NDArray[np.float64]] = []
+    gold_lags: list[NDArray[np.float64]] = []
     for snapshot in reversed(list(lineage(silver))):
         files = _added_files(silver, snapshot.snapshot_id)
         if not files:
             continue
         number = order[snapshot.snapshot_id]
-        received = [us for (us,) in duckdb.execute(_RECEIVED, [files, started_us, ended_us]).fetchall()]
-        if received:
-            silver_at, gold_at = _first_at_or_after(silver_visible, number), _first_at_or_after(gold_visible, number)
-            silver_lags += [(silver_at - us) / 1e6 for us in received]
-            gold_lags += [(gold_at - us) / 1e6 for us in received]
+        received = duckdb.execute(_RECEIVED, [files, started_us, ended_us]).fetchnumpy()["received_us"]
+        if len(received):
+            received_us.append(received)
+            silver_lags.append((_first_at_or_after(silver_visible, number) - received) / 1e6)
+            gold_lags.append((_first_at_or_after(gold_visible, number) - received) / 1e6)
     audits = run_query(settings, _BATCHES).to_pylist()
     batch_seconds = [audit["us"] / 1e6 for audit in audits if started_us <= audit["started_us"] <= ended_us]
-    return silver_lags, gold_lags, batch_seconds
+    lags = Lags(np.concatenate(received_us), np.concatenate(silver_lags), np.concatenate(gold_lags))
+    return lags, batch_seconds
 
 
 def _added_files(table: Table, snapshot_id: int) -> list[str]:
@@ -142,9 +160,7 @@ def _first_at_or_after(visible: list[tuple[int, int]], number: int) -> int:
     return min(at_us for each, at_us in visible if each >= number)
 
 
-def _report(
-    options: argparse.Namespace, settings: Settings, silver: list[float], gold: list[float], batch_seconds: list[float]
-) -> None:
+def _report(options: argparse.Namespace, settings: Settings, lags: Lags, batch_seconds: list[float]) -> None:
     median_batch = statistics.median(batch_seconds)
     never_queues = settings.trigger_interval_ms / 1_000 + 2 * median_batch
     figures = {
@@ -152,23 +168,24 @@ def _report(
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "rate_per_second": options.rate,
         "symbols": options.symbols,
-        "trades_measured": len(silver),
-        "batch_seconds_median": round(median_batch, 3),
+        "trades_measured": len(lags.silver),
+        "batch_median_s": round(median_batch, 3),
         "batches": len(batch_seconds),
-        "silver_p50_seconds": round(_percentile(silver, 50), 2),
-        "silver_p99_seconds": round(_percentile(silver, 99), 2),
-        "gold_p50_seconds": round(_percentile(gold, 50), 2),
-        "gold_p99_seconds": round(_percentile(gold, 99), 2),
-        "trigger_plus_2_batches_seconds": round(never_queues, 2),
-        "gold_p99_over_baseline": round(_percentile(gold, 99) / never_queues, 2),
+        "silver_p50_s": round(_percentile(lags.silver, 50), 2),
+        "silver_p99_s": round(_percentile(lags.silver, 99), 2),
+        "gold_p50_s": round(_percentile(lags.gold, 50), 2),
+        "gold_p99_s": round(_percentile(lags.gold, 99), 2),
+        "trigger_plus_2_batches_s": round(never_queues, 2),
+        "gold_p99_over_baseline": round(_percentile(lags.gold, 99) / never_queues, 2),
+        "gold_p99_s_by_minute": lags.gold_p99_by_minute(),
     }
     for name, value in figures.items():
         print(f"{name:32} {value}")
     print(json.dumps(figures))
 
 
-def _percentile(values: list[float], percent: int) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+def _percentile(values: NDArray[np.float64], percent: int) -> float:
+    return float(np.percentile(values, percent))
 
 
 if __name__ == "__main__":
