@@ -1,6 +1,6 @@
 """Deletes files of a table and counts what that freed. A file that is gone already is none of its errors."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,13 +22,22 @@ class Removed:
         return Removed(self.files + other.files, self.bytes + other.bytes)
 
 
-def remove_files(io: FileIO, files: Mapping[str, int | None]) -> Removed:
+def remove_files(
+    io: FileIO, files: Mapping[str, int | None], on_removed: Callable[[str], None] = lambda _: None
+) -> Removed:
     """Delete the files, in order of the mapping where that matters to nobody but a reader of a killed run.
 
-    Sizes that are not told are asked for. Raises what the file store raises; what was deleted until then stays deleted.
+    Sizes that are not told are asked for. `on_removed` hears of each, from any thread. Raises what the file store
+    raises; what was deleted until then stays deleted.
     """
+
+    def remove(location: str, size: int | None) -> int | None:
+        freed = _remove(io, location, size)
+        on_removed(location)
+        return freed
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        sizes = list(pool.map(lambda item: _remove(io, *item), files.items()))
+        sizes = list(pool.map(lambda item: remove(*item), files.items()))
     return _sum(sizes)
 
 

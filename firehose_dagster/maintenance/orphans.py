@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from urllib.parse import urlparse
 
 from pyarrow.fs import FileSelector, FileType
@@ -19,6 +20,18 @@ from firehose_dagster.maintenance.orphan_plan import ListedFile, OrphanPlan, Orp
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class OrphanStep(StrEnum):
+    """The moments at which a run may be killed, in their order; a test kills at each."""
+
+    LISTED = "listed"
+    """The folder was listed; what the metadata names was read before it, and not yet after it."""
+    TOLD = "told"
+    LOOKED_AGAIN = "looked_again"
+    FILE_REMOVED = "file_removed"
+    """One of them; passed once a file."""
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ def remove_orphans(
     *,
     dry_run: bool = False,
     on_plan: Callable[[OrphanPlan], None] = lambda _: None,
+    on_step: Callable[[OrphanStep], None] = lambda _: None,
     now: datetime | None = None,
 ) -> OrphanOutcome | None:
     """Find the orphans of a table, tell them to `on_plan`, then remove them unless `dry_run`; None: there is no table.
@@ -52,6 +66,7 @@ def remove_orphans(
     files = MetadataFiles(before.io)
     named_before = _named(files, before)
     listed = tuple(_list(before))
+    on_step(OrphanStep.LISTED)
     found = find_orphans(
         before.location(),
         _other_locations(catalog, table),
@@ -64,11 +79,14 @@ def remove_orphans(
     on_plan(found)
     for each in found.orphans:
         logger.info("orphan table=%s bytes=%d file=%s", table.name, each.size_bytes, each.location)
+    on_step(OrphanStep.TOLD)
     if dry_run or not found.orphans:
         return OrphanOutcome(found)
     named_now = {normal(each) for each in _named(files, catalog.load_table(table.identifier))}
     garbage = {each.location: each.size_bytes for each in found.orphans if normal(each.location) not in named_now}
-    removed = remove_files(before.io, garbage)
+    on_step(OrphanStep.LOOKED_AGAIN)
+    removed = remove_files(before.io, garbage, lambda _: on_step(OrphanStep.FILE_REMOVED))
+    on_step(OrphanStep.REMOVED)
     return OrphanOutcome(found, removed, len(found.orphans) - len(garbage))
 
 

@@ -5,9 +5,10 @@ and silver together still tell of every record of the topic, and `firehose verif
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 import duckdb
 import pyarrow as pa
@@ -39,6 +40,16 @@ _SAME_TRADE = """
 """What makes a record an exact duplicate of the silver row of its id."""
 
 
+class RetentionStep(StrEnum):
+    """The moments at which a run may be killed, in their order and once an hour; a test kills at each."""
+
+    PROVED = "proved"
+    """What must stay of the hour is known; nothing was written."""
+    WRITTEN = "written"
+    """The hour's new files lie there, and no snapshot names them."""
+    RETIRED = "retired"
+
+
 @dataclass(frozen=True, slots=True)
 class RetiredHour:
     """What became of one hour. `unexplained` records are in no other table: then the hour stays, whole."""
@@ -55,6 +66,7 @@ def retire_bronze(
     *,
     now: datetime | None = None,
     quiet_after_seconds: float = QUIET_AFTER_SECONDS,
+    on_step: Callable[[RetentionStep], None] = lambda _: None,
 ) -> Iterator[RetiredHour]:
     """Retire the hours that are older than `keep_days`, oldest first, one commit each; nothing for 0 days.
 
@@ -68,10 +80,12 @@ def retire_bronze(
     retired = hours_of(from_text(bronze.properties.get(RETIRED_HOURS)))
     due = [hour for hour in _hours(bronze) if hour < before and hour not in retired]
     for hour in due[:HOURS_PER_RUN]:
-        yield _retire(catalog, hour, quiet_after_seconds)
+        yield _retire(catalog, hour, quiet_after_seconds, on_step)
 
 
-def _retire(catalog: Catalog, hour: int, quiet_after_seconds: float) -> RetiredHour:
+def _retire(
+    catalog: Catalog, hour: int, quiet_after_seconds: float, on_step: Callable[[RetentionStep], None]
+) -> RetiredHour:
     for _ in range(_ATTEMPTS):
         bronze = load_behind_the_writer(lambda: catalog.load_table(BRONZE.identifier), quiet_after_seconds)
         rows = _read(bronze, hour)
@@ -81,14 +95,17 @@ def _retire(catalog: Catalog, hour: int, quiet_after_seconds: float) -> RetiredH
             logger.warning("bronze hour stays hour=%s records_nowhere_else=%d", outcome.hour.isoformat(), unexplained)
             return RetiredHour(outcome.hour, 0, rows.num_rows, unexplained)
         retired = hours_of(from_text(bronze.properties.get(RETIRED_HOURS))) | {hour}
+        on_step(RetentionStep.PROVED)
         try:
             # pyiceberg refuses the commit where a row came into the hour meanwhile.
             with bronze.transaction() as transaction:
                 transaction.overwrite(rest, overwrite_filter=_within(hour))
                 transaction.set_properties({RETIRED_HOURS: to_text(retired)})
+                on_step(RetentionStep.WRITTEN)
         except CommitFailedException as error:
             logger.info("bronze retention lost a race hour=%s error=%s", outcome.hour.isoformat(), error)
             continue
+        on_step(RetentionStep.RETIRED)
         logger.info(
             "bronze hour retired hour=%s rows=%d kept=%d", outcome.hour.isoformat(), outcome.rows_retired, rest.num_rows
         )

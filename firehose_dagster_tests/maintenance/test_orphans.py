@@ -1,7 +1,5 @@
 """Planted files of a real table: backdated ones go, young ones and those of a commit under way stay."""
 
-import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,24 +7,8 @@ import pytest
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.maintenance.orphan_plan import OrphanPlan, OrphansUnclearError
 from firehose_dagster.maintenance.orphans import remove_orphans
+from firehose_dagster_tests.maintenance.planted_files import CONTENT, backdate, backdate_all, plant
 from firehose_dagster_tests.maintenance.small_tables import IDENTIFIER, append, make_lake, on_disk, overwrite, reached
-
-LONG_AGO = datetime.now(UTC) - timedelta(days=5)
-
-
-def _plant(home: Path, name: str, *, backdated: bool = True) -> Path:
-    path = home / "lake" / "warehouse" / "crypto" / "ops_deliveries" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"left by a writer that died")
-    if backdated:
-        os.utime(path, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
-    return path
-
-
-def _backdate_all(home: Path) -> None:
-    for path in (home / "lake" / "warehouse").rglob("*"):
-        if path.is_file():
-            os.utime(path, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
 
 
 def test_backdated_orphans_go_and_everything_else_stays(tmp_path: Path) -> None:
@@ -34,13 +16,13 @@ def test_backdated_orphans_go_and_everything_else_stays(tmp_path: Path) -> None:
     append(catalog, 0)
     overwrite(catalog, 0)
     append(catalog, 1)
-    _backdate_all(tmp_path)
-    planted = [_plant(tmp_path, "data/dead.parquet"), _plant(tmp_path, "metadata/dead-m0.avro")]
-    young = _plant(tmp_path, "data/attempted_at_day=2026-03-05/in-flight.parquet", backdated=False)
+    backdate_all(tmp_path)
+    planted = [plant(tmp_path, "data/dead.parquet"), plant(tmp_path, "metadata/dead-m0.avro")]
+    young = plant(tmp_path, "data/attempted_at_day=2026-03-05/in-flight.parquet", backdated=False)
     told: list[OrphanPlan] = []
     outcome = remove_orphans(settings, catalog, OPS_DELIVERIES, on_plan=told.append)
     assert outcome is not None
-    assert (outcome.removed.files, outcome.removed.bytes) == (2, 2 * len(b"left by a writer that died"))
+    assert (outcome.removed.files, outcome.removed.bytes) == (2, 2 * len(CONTENT))
     assert [len(each.orphans) for each in told] == [2]
     assert not any(path.exists() for path in planted)
     assert young.exists()
@@ -52,7 +34,7 @@ def test_backdated_orphans_go_and_everything_else_stays(tmp_path: Path) -> None:
 def test_a_dry_run_tells_and_removes_nothing(tmp_path: Path) -> None:
     settings, catalog = make_lake(tmp_path)
     append(catalog, 0)
-    planted = _plant(tmp_path, "data/dead.parquet")
+    planted = plant(tmp_path, "data/dead.parquet")
     outcome = remove_orphans(settings, catalog, OPS_DELIVERIES, dry_run=True)
     assert outcome is not None
     assert [each.location for each in outcome.plan.orphans] == [f"file://{planted}"]
@@ -65,7 +47,7 @@ def test_a_file_that_a_commit_names_between_the_list_and_the_removal_stays(tmp_p
     (file,) = on_disk(catalog.load_table(IDENTIFIER), "data")
     late = Path(file.removeprefix("file://")).with_name("late.parquet")
     late.write_bytes(Path(file.removeprefix("file://")).read_bytes())
-    os.utime(late, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
+    backdate(late)
 
     def commit(found: OrphanPlan) -> None:
         assert len(found.orphans) == 1
@@ -80,7 +62,7 @@ def test_a_file_that_a_commit_names_between_the_list_and_the_removal_stays(tmp_p
 def test_a_table_that_lost_a_file_is_not_cleaned(tmp_path: Path) -> None:
     settings, catalog = make_lake(tmp_path)
     append(catalog, 0)
-    planted = _plant(tmp_path, "data/dead.parquet")
+    planted = plant(tmp_path, "data/dead.parquet")
     (file,) = on_disk(catalog.load_table(IDENTIFIER), "data") - {f"file://{planted}"}
     Path(file.removeprefix("file://")).unlink()
     with pytest.raises(OrphansUnclearError, match="lacks"):
