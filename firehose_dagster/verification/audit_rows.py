@@ -20,8 +20,10 @@ _COLUMNS = (
     "started_at",
     "rows_in",
     "rows_out",
+    "dq_pass",
     "dq_fail",
     "duplicates",
+    "conflicts",
     "offsets_start",
     "offsets_end",
 )
@@ -36,8 +38,10 @@ class AuditRow:
     started_at: datetime
     rows_in: int
     rows_out: int
+    dq_pass: int
     dq_fail: int
     duplicates: int
+    conflicts: int
     starts: dict[int, int]
     ends: dict[int, int]
 
@@ -98,8 +102,10 @@ def _audit_row(values: dict[str, Any]) -> AuditRow:
         started_at=_instant(values["started_at"]),
         rows_in=int(values["rows_in"]),
         rows_out=int(values["rows_out"]),
+        dq_pass=int(values["dq_pass"]),
         dq_fail=int(values["dq_fail"]),
         duplicates=int(values["duplicates"]),
+        conflicts=int(values["conflicts"]),
         starts=_offsets(values.get("offsets_start")),
         ends=_offsets(values.get("offsets_end")),
     )

@@ -1,6 +1,7 @@
 """Is every record accounted for: in silver, in quarantine, or counted as an exact duplicate?"""
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.rules import CONFLICT_RULE
 from firehose_dagster.verification.audit_rows import AuditRow, audit_rows, lost_offsets, run_ids_recorded_twice
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
@@ -28,7 +29,8 @@ def rows_are_conserved(lake: PinnedLake) -> Check:
 
 
 def audit_adds_up(lake: PinnedLake) -> Check:
-    """Each batch: rows in = out + quarantined + duplicates = the offsets it read. All: their sums are the tables' rows.
+    """Each batch: rows in = out + quarantined + duplicates = passed + failed = the offsets it read. All: their sums are
+    the tables' rows.
 
     The batches follow each other in each partition without gap or overlap, from bronze's first record to the position.
     """
@@ -43,6 +45,13 @@ def audit_adds_up(lake: PinnedLake) -> Check:
                 f"{row.run_id}: rows_in {row.rows_in} is not rows_out {row.rows_out} + dq_fail {row.dq_fail} "
                 f"+ duplicates {row.duplicates}"
             )
+        if row.rows_in != row.dq_pass + row.dq_fail:
+            examples.append(f"{row.run_id}: rows_in {row.rows_in} is not dq_pass {row.dq_pass} + dq_fail {row.dq_fail}")
+    conflicts = lake.whole_number(f"SELECT count(*) FROM quarantine WHERE list_contains(reasons, '{CONFLICT_RULE}')")  # noqa: S608 a constant
+    if (told_conflicts := sum(row.conflicts for row in rows)) != conflicts:
+        examples.append(
+            f"the sum of conflicts is {told_conflicts}, but quarantine holds {conflicts} rows of that reason"
+        )
     totals = (
         ("rows_in", sum(row.rows_in for row in rows), "bronze"),
         ("rows_out", sum(row.rows_out for row in rows), "silver"),

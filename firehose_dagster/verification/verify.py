@@ -7,12 +7,13 @@ import duckdb
 import pyarrow as pa
 
 from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.snapshots import stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.bronze_offsets import bronze_offsets_are_contiguous
 from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
 from firehose_dagster.verification.conservation import audit_adds_up, rows_are_conserved
-from firehose_dagster.verification.data_files import data_files_are_listed_once
+from firehose_dagster.verification.data_files import data_files_are_listed_once, listed_files_are_there
 from firehose_dagster.verification.gold_recomputed import gold_equals_recomputation
 from firehose_dagster.verification.pinned_lake import PinnedLake, pin
 from firehose_dagster.verification.quarantine_rows import quarantine_is_explained
@@ -29,36 +30,48 @@ from firehose_dagster.verification.spike_events import spikes_have_their_events
 logger = logging.getLogger(__name__)
 
 EMPTY = "the lake holds no trade yet"
+UNREADABLE = "a file of the lake is gone: nothing else could be judged"
 
 
 def verify(settings: Settings) -> VerificationReport:
     """Pin one consistent state of the lake and judge it. It may be run while the stream writes.
 
-    A check that cannot be made (a value overflows, a file cannot be read) is a breach that says why. Raises what
-    pyiceberg raises when the catalog cannot be reached, and ValueError where the state can no longer be pinned.
+    A check that cannot be made (a value overflows, a file is damaged) is a breach that says why. Where a file that a
+    table lists is gone, the one check made says which. Raises what pyiceberg raises when the catalog cannot be reached,
+    and ValueError where the state can no longer be pinned.
     """
-    with pin(settings) as lake:
-        holdings = symbol_holdings(lake)
-        judges: dict[str, Callable[[], Check]] = {
-            "silver_has_no_duplicates": lambda: silver_has_no_duplicates(lake, holdings),
-            "silver_is_contiguous": lambda: silver_is_contiguous(holdings),
-            "silver_values_are_valid": lambda: silver_values_are_valid(lake),
-            "bronze_offsets_are_contiguous": lambda: bronze_offsets_are_contiguous(lake),
-            "rows_are_conserved": lambda: rows_are_conserved(lake),
-            "audit_adds_up": lambda: audit_adds_up(lake),
-            "silver_equals_bronze": lambda: silver_equals_bronze(lake),
-            "rest_is_duplicates": lambda: rest_is_duplicates(lake),
-            "quarantine_is_explained": lambda: quarantine_is_explained(lake),
-            "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
-            "spikes_have_their_events": lambda: spikes_have_their_events(lake),
-            "completeness_equals_recomputation": lambda: completeness_equals_recomputation(lake),
-            "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
-        }
-        checks = tuple(_judged(name, judge) for name, judge in judges.items())
-        remarks = _remarks(lake, empty=not holdings)
-        report = VerificationReport(pinned=_pinned(lake), checks=checks, symbols=holdings, remarks=remarks)
-    logger.info("lake verified ok=%s breaches=%d", report.ok, sum(check.breaches for check in checks))
+    try:
+        with pin(settings) as lake:
+            report = _report(lake, settings)
+    except (duckdb.IOException, OSError):
+        gone = listed_files_are_there(open_catalog(settings))
+        if gone.ok:
+            raise
+        report = VerificationReport(pinned={}, checks=(gone,), symbols=(), remarks=(UNREADABLE,))
+    logger.info("lake verified ok=%s breaches=%d", report.ok, sum(check.breaches for check in report.checks))
     return report
+
+
+def _report(lake: PinnedLake, settings: Settings) -> VerificationReport:
+    holdings = symbol_holdings(lake)
+    judges: dict[str, Callable[[], Check]] = {
+        "silver_has_no_duplicates": lambda: silver_has_no_duplicates(lake, holdings),
+        "silver_is_contiguous": lambda: silver_is_contiguous(holdings),
+        "silver_values_are_valid": lambda: silver_values_are_valid(lake),
+        "bronze_offsets_are_contiguous": lambda: bronze_offsets_are_contiguous(lake),
+        "rows_are_conserved": lambda: rows_are_conserved(lake),
+        "audit_adds_up": lambda: audit_adds_up(lake),
+        "silver_equals_bronze": lambda: silver_equals_bronze(lake),
+        "rest_is_duplicates": lambda: rest_is_duplicates(lake),
+        "quarantine_is_explained": lambda: quarantine_is_explained(lake),
+        "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
+        "spikes_have_their_events": lambda: spikes_have_their_events(lake),
+        "completeness_equals_recomputation": lambda: completeness_equals_recomputation(lake),
+        "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
+    }
+    checks = tuple(_judged(name, judge) for name, judge in judges.items())
+    remarks = _remarks(lake, empty=not holdings)
+    return VerificationReport(pinned=_pinned(lake), checks=checks, symbols=holdings, remarks=remarks)
 
 
 def _judged(name: str, judge: Callable[[], Check]) -> Check:
