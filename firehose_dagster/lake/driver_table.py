@@ -7,7 +7,7 @@ with the number of snapshots (docs/decisions/0005-gold-is-written-by-the-driver.
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 from pyiceberg.io import load_file_io
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.schema import Schema
-from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import file_io_properties
 from firehose_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
@@ -28,7 +30,7 @@ _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
 class DriverTable:
     """One table of the lake, through the session's JVM. For its one writer only: nothing here retries a conflict."""
 
-    def __init__(self, spark: SparkSession, table: Table, settings: Settings) -> None:
+    def __init__(self, spark: "SparkSession", table: Table, settings: Settings) -> None:
         self._jvm = cast(Any, spark._jvm)
         self._contract = table
         self._file_written = _crash_point(table, "file-written")

@@ -8,12 +8,13 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING, Any
 
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def refuse_if_held(settings: Settings) -> None:
 class StreamLease:
     """Held from `take` to `release`, or to the death of the JVM."""
 
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+    def __init__(self, spark: "SparkSession", settings: Settings) -> None:
         self._jvm: Any = spark._jvm
         self._settings = settings
         self._channel: Any = None

@@ -8,10 +8,9 @@ import logging
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pyiceberg.catalog import Catalog
-from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.position import AUDIT, OFFSETS, REBUILD, SILVER_SNAPSHOT, WATERMARK, Position
 from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hours_of
@@ -21,6 +20,9 @@ from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.snapshots import held_position
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import NO_ROWS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def refuse_if_retired(catalog: Catalog) -> None:
         )
 
 
-def empty_for_rebuild(spark: SparkSession, catalog: Catalog, settings: Settings, layer: Layer) -> None:
+def empty_for_rebuild(spark: "SparkSession", catalog: Catalog, settings: Settings, layer: Layer) -> None:
     """Empty gold, and silver where that is asked for. For the holder of the lease.
 
     Quarantine and spikes stay: a rule judges as it did, and an event is never retracted.
