@@ -106,7 +106,8 @@ class Installation:
             self._supervisor = None
             stop_leftovers(self._settings.home)
         if self._watcher is not None:
-            self._watcher.terminate()
+            # Not SIGTERM: the owner may ignore it, as one started by a script in the background does, and so its children.
+            self._watcher.kill()
             self._watcher.wait()
             self._watcher = None
         self._lock.release()
