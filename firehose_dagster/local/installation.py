@@ -106,7 +106,7 @@ class Installation:
             self._supervisor = None
             stop_leftovers(self._settings.home)
         if self._watcher is not None:
-            # Not SIGTERM: the owner may ignore it, as one started by a script in the background does, and so its children.
+            # Not SIGTERM: one started by a script in the background may ignore it, and so do its children.
             self._watcher.kill()
             self._watcher.wait()
             self._watcher = None
