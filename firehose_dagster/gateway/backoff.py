@@ -12,7 +12,7 @@ def backoff_seconds(
 ) -> Iterator[float]:
     """Endless waits: the nth lies between half of and all of ``min(cap, first * 2**n)`` seconds."""
     source = random_unit or random.Random()  # noqa: S311 - jitter, no secret
-    ceiling = first
+    ceiling = min(cap, first)
     while True:
         yield ceiling * (0.5 + source.random() / 2)
         ceiling = min(cap, ceiling * 2)

@@ -8,7 +8,9 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from firehose_dagster.binance.gaps import HeldIds, IdRange
+from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.errors import TopicError
+from firehose_dagster.gateway.passing_trouble import passes
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -16,6 +18,7 @@ logger = logging.getLogger(__name__)
 BATCH_MESSAGES = 10_000
 POLL_SECONDS = 1.0
 WATERMARK_TIMEOUT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 5.0
 
 
 class _TailMessage(msgspec.Struct, frozen=True, gc=False):
@@ -51,8 +54,9 @@ def read_tail(
 ) -> dict[str, SymbolTail]:
     """The last `gateway_tail_messages` of each partition, for the symbols given; nothing is committed.
 
-    Symbols that are not in the tail are absent from the result. Raises TopicError if the broker reports an error that
-    does not pass by itself.
+    Symbols that are not in the tail are absent from the result. Waits for a broker that is away and for partitions
+    that have no leader yet, until `halt` is set. Raises TopicError if the broker reports an error that does not pass by
+    itself.
     """
     consumer = Consumer(
         {
@@ -69,7 +73,7 @@ def read_tail(
     wanted = frozenset(symbols)
     tails: dict[str, SymbolTail] = {}
     try:
-        open_partitions = set(_assign_tail(consumer, settings, partitions))
+        open_partitions = set(_assign_tail(consumer, settings, partitions, halt))
         messages_read = 0
         while open_partitions and not halt.is_set():
             for message in consumer.consume(BATCH_MESSAGES, timeout=POLL_SECONDS):
@@ -79,10 +83,7 @@ def read_tail(
                     note_message(tails, wanted, message.value())
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(message.partition())
-                elif not error.retriable() and error.code() not in (
-                    KafkaError._TRANSPORT,
-                    KafkaError._ALL_BROKERS_DOWN,
-                ):
+                elif not passes(error):
                     raise TopicError(f"the tail of topic {settings.topic} cannot be read: {error.str()}")
     except KafkaException as error:
         raise TopicError(f"the tail of topic {settings.topic} cannot be read: {error.args[0].str()}") from error
@@ -92,13 +93,13 @@ def read_tail(
     return tails
 
 
-def _assign_tail(consumer: Consumer, settings: Settings, partitions: Sequence[int]) -> list[int]:
+def _assign_tail(consumer: Consumer, settings: Settings, partitions: Sequence[int], halt: threading.Event) -> list[int]:
     assignment: list[TopicPartition] = []
     for partition in partitions:
         place = TopicPartition(settings.topic, partition)
-        watermarks = consumer.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_SECONDS)
+        watermarks = _watermarks(consumer, place, halt)
         if watermarks is None:
-            raise TopicError(f"the offsets of topic {settings.topic}, partition {partition}, cannot be read")
+            return []
         low, high = watermarks
         if high > low:
             assignment.append(
@@ -107,6 +108,29 @@ def _assign_tail(consumer: Consumer, settings: Settings, partitions: Sequence[in
     if assignment:
         consumer.assign(assignment)
     return [place.partition for place in assignment]
+
+
+def _watermarks(consumer: Consumer, place: TopicPartition, halt: threading.Event) -> tuple[int, int] | None:
+    """First offset and the one after the last, once the partition has a leader that tells; None: `halt` was set."""
+    waits = backoff_seconds(cap=LONGEST_WAIT_SECONDS)
+    is_reported = False
+    while not halt.is_set():
+        try:
+            watermarks = consumer.get_watermark_offsets(place, timeout=WATERMARK_TIMEOUT_SECONDS)
+            reason = "no answer came"
+        except KafkaException as error:
+            if not passes(error.args[0]):
+                raise
+            watermarks, reason = None, error.args[0].str()
+        if watermarks is not None:
+            return watermarks
+        if not is_reported:
+            logger.warning(
+                "event=waiting_for_partition topic=%s partition=%d reason=%s", place.topic, place.partition, reason
+            )
+            is_reported = True
+        halt.wait(next(waits))
+    return None
 
 
 _decode = msgspec.json.Decoder(_TailMessage).decode

@@ -9,6 +9,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.errors import TopicError
+from firehose_dagster.gateway.passing_trouble import passes
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def _create(admin: AdminClient, settings: Settings) -> None:
         kafka_error = error.args[0]
         if kafka_error.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return
-        if kafka_error.retriable() or kafka_error.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT):
+        if passes(kafka_error):
             raise
         raise TopicError(
             f"topic {settings.topic} cannot be created at {settings.bootstrap_servers}: {_reason(error)}"
