@@ -52,7 +52,7 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
             due = time.monotonic() - reported_at >= _REPORT_EVERY_SECONDS
             if newest and newest[0].delivered and (due or first_report):
                 # An observation: a materialization would call bronze stale, each minute, until its own.
-                context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=_metadata(newest[0])))
+                context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=feed_metadata(newest[0])))
                 reported_at, first_report = time.monotonic(), False
     finally:
         stop.set()
@@ -70,17 +70,29 @@ def gateway() -> None:
     collect_trades()
 
 
-def _metadata(status: GatewayStatus) -> Mapping[str, MetadataEntry]:
+def feed_metadata(status: GatewayStatus) -> Mapping[str, MetadataEntry]:
+    """Whether the feed is healthy: what should be open, what is missing, what it cost to keep up; since its start."""
     return {
+        "connections open": f"{status.connections} of {status.connections_planned}",
+        "symbols": status.symbols,
+        "newest trade": status.last_trade_at.isoformat() if status.last_trade_at else "none",
         "trades received": status.trades,
         "records delivered": status.delivered,
-        "symbols": status.symbols,
+        "records not yet confirmed by Kafka": status.outstanding,
+        "trades that Kafka did not take": status.lost,
+        "seconds unread because Kafka took nothing": status.full_queue_seconds,
         "gaps found": status.gaps_found,
+        "gaps healed": status.gaps_healed,
         "ids waiting to be healed": status.missing_ids,
+        "ids that REST does not give": status.unresolved_ids,
         "ids healed": status.healed_ids,
         "ids absent at the exchange": status.absent_ids,
         "frames unparsable": status.unparsable,
-        "reconnects": status.reconnects,
-        "newest trade": status.last_trade_at.isoformat() if status.last_trade_at else "none",
+        "connections lost and opened again": status.reconnects,
+        "connections replaced without a gap": status.rotations,
+        "REST calls": status.rest_calls,
+        "REST calls about silent symbols": status.probes,
+        "most REST weight in a minute": status.highest_weight_used,
+        "last error": status.last_error or "none",
         "since": status.started_at.isoformat(),
     }
