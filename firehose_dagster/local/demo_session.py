@@ -11,11 +11,12 @@ from firehose_dagster.local.dagster_runs import GATEWAY_JOB, STREAMS_JOB, Dagste
 from firehose_dagster.local.demo_options import DemoOptions
 from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.programs import DAEMON, GATEWAY, RECEIVER, STREAMS
-from firehose_dagster.local.progress import exchange_is_finished, read_gateway, read_receiver, read_streams
+from firehose_dagster.local.progress import exchange_is_finished, read_gateway, read_receiver
 from firehose_dagster.local.summary import LiveSummary, Moment
 from firehose_dagster.local.topic_ends import TopicEnds
 from firehose_dagster.local.unreadable_frame import send_unreadable_frame
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.progress import read_progress
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class DemoSession:
                 delivered = exchange_is_finished(self._settings) and _is_delivered(now, before)
                 finished_and_unchanged_since = (finished_and_unchanged_since or clock) if delivered else None
                 settled = finished_and_unchanged_since is not None and clock - finished_and_unchanged_since >= 3.0
-                if settled and now.streams is not None and now.ends is not None and now.streams.passed(now.ends):
+                if settled and now.streams is not None and now.ends is not None and now.behind == 0:
                     return
                 if clock - last_change_at > _STALLED_SECONDS and exchange_is_finished(self._settings):
                     raise DemoStalledError(self._why_nothing(now, f"nothing moved for {_STALLED_SECONDS:.0f} s"))
@@ -97,7 +98,7 @@ class DemoSession:
         self._end_one(STREAMS, STREAMS_JOB, _STREAMS_END_SECONDS)
         if self._runs is not None:
             self._runs.mark_as_ours(self._ended_run_ids)
-        streams = read_streams(self._settings)
+        streams = read_progress(self._settings)
         return last if streams is None else replace(last, streams=streams)
 
     def close(self) -> None:
@@ -156,7 +157,7 @@ class DemoSession:
             read_at_seconds=time.monotonic(),
             ends=self._ends.read(),
             gateway=read_gateway(self._settings),
-            streams=read_streams(self._settings),
+            streams=read_progress(self._settings),
             receiver=read_receiver(self._settings) if RECEIVER in states else None,
             troubled=tuple(name for name, state in states.items() if state.state in {"BACKOFF", "FATAL", "EXITED"}),
         )

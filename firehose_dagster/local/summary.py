@@ -8,7 +8,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from firehose_dagster.local.progress import GatewayProgress, ReceiverProgress, StreamsProgress
+from firehose_dagster.alerts.receiver import ReceiverStatus
+from firehose_dagster.gateway.status import GatewayStatus
+from firehose_dagster.streams.progress import StreamProgress
+
+_UNKNOWN = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,9 @@ class Moment:
     read_at_seconds: float
     """Monotonic."""
     ends: dict[int, int] | None
-    gateway: GatewayProgress | None
-    streams: StreamsProgress | None
-    receiver: ReceiverProgress | None
+    gateway: GatewayStatus | None
+    streams: StreamProgress | None
+    receiver: ReceiverStatus | None
     troubled: tuple[str, ...] = ()
     """Programs that are not running though they should."""
 
@@ -38,24 +42,24 @@ class Moment:
 
 def figures(now: Moment, before: Moment | None) -> dict[str, str]:
     """Label -> value, in the order they are shown."""
-    gateway, streams = now.gateway or GatewayProgress(), now.streams or StreamsProgress()
+    gateway, streams = now.gateway, now.streams
     shown = {
         "trades/s": f"{_rate(now, before):,.0f}",
         "in topic": f"{now.records:,}",
         "behind": f"{now.behind:,}",
-        "lag": "-" if streams.lag_ms is None else f"{streams.lag_ms / 1000:.1f} s",
-        "silver": f"{streams.silver:,}",
-        "quarantine": f"{streams.quarantine:,}",
-        "duplicates": f"{streams.duplicates:,}",
-        "gold minutes": f"{streams.gold_minutes:,}",
-        "spikes": f"{streams.spikes:,}",
-        "gaps": f"{gateway.gaps_found:,} found, {gateway.missing_ids:,} ids missing",
+        "lag": _UNKNOWN if streams is None or streams.lag_ms is None else f"{streams.lag_ms / 1000:.1f} s",
+        "silver": _UNKNOWN if streams is None else f"{streams.silver:,}",
+        "quarantine": _UNKNOWN if streams is None else f"{streams.quarantine:,}",
+        "duplicates": _UNKNOWN if streams is None else f"{streams.duplicates:,}",
+        "gold minutes": _UNKNOWN if streams is None else f"{streams.gold_minutes:,}",
+        "spikes": _UNKNOWN if streams is None else f"{streams.spikes:,}",
+        "gaps": _UNKNOWN if gateway is None else f"{gateway.gaps_found:,} found, {gateway.missing_ids:,} ids missing",
     }
     if now.receiver is not None:
         shown["webhooks"] = f"{now.receiver.verified:,} verified"
     if now.troubled:
         shown["not running"] = ", ".join(now.troubled)
-    if gateway.last_error:
+    if gateway is not None and gateway.last_error:
         shown["gateway says"] = gateway.last_error
     return shown
 

@@ -9,7 +9,7 @@ import msgspec
 
 from firehose_dagster.simulator.fault_kinds import AnyFault
 from firehose_dagster.simulator.fault_script import TimedFault
-from firehose_dagster_tests.faults.verdict import Trade
+from firehose_dagster_tests.pipeline.recorded_trades import Trade
 
 _PAGE = 50_000
 _TIMEOUT_SECONDS = 60.0

@@ -2,7 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from firehose_dagster_tests.faults.verdict import Trade, judge
+from firehose_dagster_tests.faults.verdict import judge
+from firehose_dagster_tests.pipeline.recorded_trades import Trade
 
 
 def trade(agg_id: int, **changes: object) -> Trade:

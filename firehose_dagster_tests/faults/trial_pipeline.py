@@ -21,12 +21,12 @@ from firehose_dagster.local.programs import (
     gateway_program,
     streams_program,
 )
-from firehose_dagster.local.progress import read_streams
 from firehose_dagster.local.topic_ends import TopicEnds
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.progress import read_progress
 from firehose_dagster_tests.faults.exchange_control import ExchangeControl
-from firehose_dagster_tests.faults.verdict import Trade
 from firehose_dagster_tests.faults.waiting import wait_until
+from firehose_dagster_tests.pipeline.recorded_trades import Trade
 
 _HELD = """
     SELECT symbol, agg_id, price, qty, first_trade_id, last_trade_id, epoch_us(event_ts) AS time_us, is_buyer_maker
@@ -47,7 +47,7 @@ class TrialPipeline:
 
     def note_processes(self) -> None:
         """Remember who runs now, so that restarts are seen. Raises AssertionError where nobody can be restarted."""
-        status, progress = self.gateway_status(), read_streams(self.settings)
+        status, progress = self.gateway_status(), read_progress(self.settings)
         self.gateway_pids |= {status.pid} if status else set()
         self.streams_pids |= {progress.pid} if progress else set()
         states = self.installation.states()
@@ -90,8 +90,10 @@ class TrialPipeline:
         return is_quiet and status is not None and status.missing_ids == 0 and status.outstanding == 0
 
     def _has_reached(self, ends: TopicEnds) -> bool:
-        progress, at = read_streams(self.settings), ends.read()
-        return progress is not None and at is not None and progress.passed(at)
+        progress, at = read_progress(self.settings), ends.read()
+        if progress is None or at is None:
+            return False
+        return all(progress.offsets.get(partition, 0) >= end for partition, end in at.items())
 
 
 @contextmanager

@@ -3,24 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+
+from firehose_dagster_tests.pipeline.recorded_trades import Trade
 
 _RANGES_SHOWN = 3
-
-
-class Trade(NamedTuple):
-    """The content of a trade, of the exchange or of silver; `time_us` in epoch microseconds."""
-
-    symbol: str
-    agg_id: int
-    price: Decimal
-    qty: Decimal
-    first_trade_id: int
-    last_trade_id: int
-    time_us: int
-    is_buyer_maker: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from firehose_dagster.gateway.status import write_status
 from firehose_dagster.local import trade_source
 from firehose_dagster.local.demo_options import DemoOptions, DemoOptionsError
-from firehose_dagster.local.progress import GatewayProgress, StreamsProgress, read_gateway, read_streams
+from firehose_dagster.local.progress import forget_progress, read_gateway
 from firehose_dagster.local.summary import Moment, figures
 from firehose_dagster.local.trade_source import OtherSourceError, choose_source, claim_home
 from firehose_dagster.local.webhook_secret import webhook_secret
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.progress import ProgressFile, StreamProgress, read_progress
+from firehose_dagster_tests.gateway.examples import GATEWAY_STATUS
 
 
 @pytest.fixture
@@ -75,34 +78,37 @@ def test_the_webhook_secret_is_made_once_and_kept_private(settings: Settings) ->
     assert (settings.state_dir / "webhook_secret").stat().st_mode & 0o777 == 0o600
 
 
-def test_status_files_are_read_and_their_absence_tolerated(settings: Settings) -> None:
+@pytest.mark.parametrize("content", ['{"pid": 7, "fra', '{"pid": 7, "frames": 3}'], ids=["half", "another version"])
+def test_a_status_file_that_cannot_be_read_says_nothing(settings: Settings, content: str) -> None:
     assert read_gateway(settings) is None
-    assert read_streams(settings) is None
     settings.state_dir.mkdir(parents=True)
-    (settings.state_dir / "gateway.json").write_text('{"pid": 7, "frames": 3, "by_kind": {"depth": 1}}')
-    (settings.state_dir / "streams.json").write_text(
-        '{"pid": 8, "offsets": {"0": 5, "1": 2}, "silver": 6, "lag_ms": 1200}'
-    )
-    gateway, streams = read_gateway(settings), read_streams(settings)
-    assert gateway == GatewayProgress(pid=7, frames=3)
-    assert streams == StreamsProgress(pid=8, offsets={0: 5, 1: 2}, silver=6, lag_ms=1200)
-    assert streams.passed({0: 5, 1: 2})
-    assert not streams.passed({0: 5, 1: 2, 2: 1})
+    (settings.state_dir / "gateway.json").write_text(content)
+    assert read_gateway(settings) is None
 
 
-def test_a_status_file_that_is_half_written_says_nothing(settings: Settings) -> None:
-    settings.state_dir.mkdir(parents=True)
-    (settings.state_dir / "gateway.json").write_text('{"pid": 7, "fra')
-    assert read_gateway(settings) is None
+def test_what_processes_of_an_earlier_start_said_is_forgotten(settings: Settings) -> None:
+    ProgressFile(settings, {0: 5})
+    write_status(settings, GATEWAY_STATUS)
+    assert (read_progress(settings), read_gateway(settings)) != (None, None)
+    forget_progress(settings)
+    assert (read_progress(settings), read_gateway(settings)) == (None, None)
 
 
 def test_the_summary_counts_what_is_behind_and_the_rate() -> None:
-    streams = StreamsProgress(offsets={0: 80, 1: 100}, silver=150, lag_ms=2500)
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    streams = StreamProgress(
+        pid=8, started_at=began, updated_at=began, offsets={0: 80, 1: 100}, silver=150, lag_ms=2500
+    )
     before = Moment(read_at_seconds=10.0, ends={0: 50, 1: 50}, gateway=None, streams=None, receiver=None)
-    now = Moment(read_at_seconds=12.0, ends={0: 100, 1: 100}, gateway=None, streams=streams, receiver=None)
+    now = Moment(read_at_seconds=12.0, ends={0: 100, 1: 100}, gateway=GATEWAY_STATUS, streams=streams, receiver=None)
     shown = figures(now, before)
     assert shown["trades/s"] == "50"
     assert shown["behind"] == "20"
     assert shown["lag"] == "2.5 s"
     assert shown["silver"] == "150"
-    assert msgspec.json.encode(shown)
+    assert shown["gaps"] == "1,017 found, 1,019 ids missing"
+
+
+def test_the_summary_does_not_know_what_nobody_has_said_yet() -> None:
+    shown = figures(Moment(read_at_seconds=10.0, ends=None, gateway=None, streams=None, receiver=None), None)
+    assert {shown[label] for label in ("lag", "silver", "gold minutes", "spikes", "gaps")} == {"-"}
