@@ -17,9 +17,10 @@ import websocket
 from firehose_dagster.simulator.build import build_source
 from firehose_dagster.simulator.options import ExchangeOptions
 from firehose_dagster.simulator.publisher import utc_now_us
-from firehose_dagster.simulator.server import exchange
+from firehose_dagster.simulator.server import exchange as serving
 
 TIMEOUT_SECONDS = 20
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _running(options: ExchangeOptions) -> Iterator[RunningExchange]:
     ports: list[int] = []
 
     async def serve() -> None:
-        async with exchange(options, source) as port:
+        async with serving(options, source) as port:
             ports.append(port)
             started.set()
             await stopping.wait()
@@ -107,6 +108,15 @@ def _running(options: ExchangeOptions) -> Iterator[RunningExchange]:
 def start_exchange() -> Iterator[Start]:
     with ExitStack() as running:
         yield lambda options: running.enter_context(_running(options))
+
+
+@pytest.fixture
+def exchange(start_exchange: Start) -> RunningExchange:
+    """A made-up market of two symbols that begins now and pings often; tests of something else have their own."""
+    options = ExchangeOptions(
+        synthetic=True, symbols=SYMBOLS, rate=400, history_minutes=0, port=0, ping_interval_seconds=0.2
+    )
+    return start_exchange(options)
 
 
 @pytest.fixture
