@@ -7,6 +7,7 @@ from aiohttp import web
 from firehose_dagster.simulator.fault_board import FaultBoard
 from firehose_dagster.simulator.holed_source import HoledSource
 from firehose_dagster.simulator.publisher import Publisher, utc_now_us
+from firehose_dagster.simulator.query_parameters import symbols, whole_number
 from firehose_dagster.simulator.trade import rest_text
 from firehose_dagster.simulator.violations import Violations
 from firehose_dagster.simulator.websocket_endpoint import WebSocketEndpoint
@@ -43,16 +44,16 @@ class AdminEndpoint:
 
     async def _status(self, _request: web.Request) -> web.Response:
         """Source, symbols with the ids due so far, what was sent, asked for and violated, and faults to come."""
-        symbols: dict[str, object] = {}
+        by_symbol: dict[str, object] = {}
         now_us = utc_now_us()
         for symbol in self._source.symbols:
             ids = await asyncio.to_thread(self._source.due_ids, symbol, now_us)
             first_id, last_id = ids if ids else (None, None)
-            symbols[symbol] = {"first_id": first_id, "last_id": last_id}
+            by_symbol[symbol] = {"first_id": first_id, "last_id": last_id}
         return web.json_response(
             {
                 "source": self._source.description,
-                "symbols": symbols,
+                "symbols": by_symbol,
                 "frames_sent": self._publisher.sent_frames,
                 "clients": len(self._publisher.clients),
                 "streams_by_client": [len(client.streams) for client in self._publisher.clients],
@@ -71,7 +72,7 @@ class AdminEndpoint:
         `first_sent_id`: of the first trade ever handed to a client. `last_id`: the highest that is due and exists.
         `holes`: first and last id of each true hole; every other id between the two exists.
         """
-        wanted = [symbol for symbol in request.query.get("symbols", "").split(",") if symbol]
+        wanted = symbols(request)
         now_us = utc_now_us()
         known = {}
         for symbol in wanted or self._source.symbols:
@@ -88,7 +89,7 @@ class AdminEndpoint:
         symbol = request.query.get("symbol", "")
         if not self._trades_here(symbol):
             raise web.HTTPBadRequest(text=f"symbol={symbol!r} does not trade here")
-        from_id, limit = _number(request, "fromId", 0), _number(request, "limit", MOST_TRADES)
+        from_id, limit = whole_number(request, "fromId", 0), whole_number(request, "limit", MOST_TRADES)
         trades = await asyncio.to_thread(
             self._source.trades_from, symbol, from_id, min(limit, MOST_TRADES), utc_now_us()
         )
@@ -105,10 +106,3 @@ class AdminEndpoint:
 
     def _trades_here(self, symbol: str) -> bool:
         return symbol in self._source.symbols
-
-
-def _number(request: web.Request, name: str, otherwise: int) -> int:
-    text = request.query.get(name, str(otherwise))
-    if not (text.isascii() and text.isdigit()):
-        raise web.HTTPBadRequest(text=f"{name}={text!r}: a whole number from 0 is needed")
-    return int(text)

@@ -6,6 +6,7 @@ from aiohttp import web
 from firehose_dagster.simulator.fault_board import FaultBoard, Outcome, UnknownSymbolError
 from firehose_dagster.simulator.fault_kinds import Abort, AnyFault, Close, Mute, Skip
 from firehose_dagster.simulator.fault_script import TimedFault, fault_script
+from firehose_dagster.simulator.query_parameters import symbols, whole_number
 from firehose_dagster.simulator.script_player import ScriptPlayer
 
 _fault = msgspec.json.Decoder(AnyFault)
@@ -35,7 +36,7 @@ class FaultEndpoint:
 
     async def _calm(self, request: web.Request) -> web.Response:
         """Disarm what is still to come, of `?symbols=` or of all."""
-        self._board.calm(_symbols(request))
+        self._board.calm(symbols(request))
         return web.json_response(self._board.status())
 
     async def _start_script(self, request: web.Request) -> web.Response:
@@ -53,21 +54,20 @@ class FaultEndpoint:
 
     async def _disconnect(self, request: web.Request) -> web.Response:
         """Drop the connections: with `?code=` by a closing handshake, else abruptly; `?symbols=` to choose."""
-        symbols = _symbols(request)
-        fault = (
-            Close(symbols=symbols, code=_number(request, "code")) if "code" in request.query else Abort(symbols=symbols)
-        )
+        fault: AnyFault = Abort(symbols=symbols(request))
+        if "code" in request.query:
+            fault = Close(symbols=symbols(request), code=whole_number(request, "code"))
         outcome = await self._carry_out(fault)
         return web.json_response({"disconnected": outcome["connections"]})
 
     async def _skip(self, request: web.Request) -> web.Response:
         """Keep `?symbol=`'s next `&count=` trades from the WebSocket clients."""
-        await self._carry_out(Skip(symbols=(request.query.get("symbol", ""),), count=_number(request, "count")))
+        await self._carry_out(Skip(symbols=(request.query.get("symbol", ""),), count=whole_number(request, "count")))
         return web.json_response(self._board.status())
 
     async def _mute(self, request: web.Request) -> web.Response:
         """Send no data for `?seconds=`; 0 ends it."""
-        await self._carry_out(Mute(symbols=_symbols(request), seconds=_number(request, "seconds")))
+        await self._carry_out(Mute(symbols=symbols(request), seconds=whole_number(request, "seconds")))
         return web.json_response(self._board.status())
 
     async def _apply(self, decoder: "msgspec.json.Decoder[AnyFault]", body: bytes) -> Outcome:
@@ -85,19 +85,7 @@ class FaultEndpoint:
 
 
 def _seeded(request: web.Request) -> list[TimedFault]:
-    symbols = _symbols(request)
-    if not symbols:
+    named = symbols(request)
+    if not named:
         raise web.HTTPBadRequest(text="symbols: name those that the script is about, comma separated")
-    seconds = float(_number(request, "seconds")) if "seconds" in request.query else 30.0
-    return list(fault_script(_number(request, "seed"), symbols, seconds))
-
-
-def _symbols(request: web.Request) -> tuple[str, ...]:
-    return tuple(symbol for symbol in request.query.get("symbols", "").split(",") if symbol)
-
-
-def _number(request: web.Request, name: str) -> int:
-    text = request.query.get(name, "")
-    if not (text.isascii() and text.isdigit()):
-        raise web.HTTPBadRequest(text=f"{name}={text!r}: a whole number from 0 is needed")
-    return int(text)
+    return list(fault_script(whole_number(request, "seed"), named, whole_number(request, "seconds", 30)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 
 from firehose_dagster.simulator.source import Event, Source, Tape
-from firehose_dagster.simulator.trade import Trade
+from firehose_dagster.simulator.trade import Trade, symbol_of
 
 
 class HoledSource:
@@ -105,7 +105,7 @@ class HoledSource:
             return [trade for trade in trades if not _within(holes, trade.agg_id)] if holes else trades
 
     def _events(self, stream: str, events: Sequence[Event]) -> Sequence[Event]:
-        symbol = stream.split("@", 1)[0].upper()
+        symbol = symbol_of(stream)
         with self._lock:
             highest = max((event.trade.agg_id for event in events if event.trade is not None), default=0)
             self._told[symbol] = max(self._told.get(symbol, 0), highest)

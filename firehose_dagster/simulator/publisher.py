@@ -11,7 +11,7 @@ from firehose_dagster.simulator.client import Client
 from firehose_dagster.simulator.frame_text import FrameKind, frame
 from firehose_dagster.simulator.source import Event, Source, Tape
 from firehose_dagster.simulator.stream_faults import StreamFaults
-from firehose_dagster.simulator.trade import stream_of
+from firehose_dagster.simulator.trade import stream_of, symbol_of
 
 _FOREVER_US = 1 << 62
 _SHORTEST_WAIT_SECONDS = 0.005
@@ -73,7 +73,7 @@ class Publisher:
             tape = self._source.open(stream, self._now_us())
             if tape is None:
                 return
-            symbol = stream.split("@", 1)[0].upper()
+            symbol = symbol_of(stream)
             lane = self._lanes[stream] = _Lane(stream, symbol, tape, len(self._lanes))
         elif not lane.clients and self._source.paced:
             lane.tape.skip(self._now_us())
@@ -91,10 +91,8 @@ class Publisher:
         """Those with a stream of at least one of the symbols, whatever the stream; all where no symbol is given."""
         if not symbols:
             return tuple(self.clients)
-        names = {symbol.lower() for symbol in symbols}
-        return tuple(
-            client for client in self.clients if any(stream.split("@", 1)[0] in names for stream in client.streams)
-        )
+        wanted = frozenset(symbols)
+        return tuple(client for client in self.clients if any(symbol_of(stream) in wanted for stream in client.streams))
 
     def first_sent_id(self, symbol: str) -> int | None:
         """The first trade of the symbol that was ever handed to a client; None before it."""

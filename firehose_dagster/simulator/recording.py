@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from firehose_dagster.simulator.source import Event, SourceFileError
-from firehose_dagster.simulator.trade import Trade, to_us
+from firehose_dagster.simulator.trade import Trade, symbol_of, to_us
 
 _RECEIVED = re.compile(r"(\d{9,11}(?:\.\d+)?): ")
 _STREAM_BY_EVENT = {"aggTrade": "aggTrade", "trade": "trade", "depthUpdate": "depth", "24hrTicker": "ticker"}
@@ -71,7 +71,7 @@ def read_recordings(paths: Sequence[Path]) -> tuple[dict[str, list[Event]], list
     symbols: dict[str, None] = {}
     for _, stream, event in received:
         events_by_stream[stream].append(event)
-        symbols.setdefault(stream.split("@", 1)[0].upper())
+        symbols.setdefault(symbol_of(stream))
     return dict(events_by_stream), [symbol for symbol in symbols if symbol and not symbol.startswith("!")]
 
 

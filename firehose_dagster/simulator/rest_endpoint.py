@@ -12,7 +12,7 @@ from firehose_dagster.simulator.listing import assets
 from firehose_dagster.simulator.publisher import utc_now_us
 from firehose_dagster.simulator.rest_faults import AGG_TRADES, RestFaults
 from firehose_dagster.simulator.source import Source
-from firehose_dagster.simulator.trade import Trade, in_unit, rest_text, to_us
+from firehose_dagster.simulator.trade import MICROSECONDS_BY_UNIT, Trade, in_unit, rest_text, to_us
 from firehose_dagster.simulator.weights import BANNED, LIMITED, Weights
 
 MAX_LIMIT = 1_000
@@ -21,7 +21,6 @@ DEFAULT_RETRY_AFTER_SECONDS = 60
 _DEFAULT_LIMIT = 500
 _NUMBER = re.compile(r"\d{1,20}", re.ASCII)
 _FOREVER_US = 1 << 62
-_MICROSECONDS_BY_UNIT = {"MICROSECOND": True, "microsecond": True, "MILLISECOND": False, "millisecond": False}
 
 _Handler = Callable[[web.Request], Awaitable[bytes]]
 
@@ -186,9 +185,9 @@ def _number(request: web.Request, name: str) -> int | None:
 
 def _microseconds(request: web.Request) -> bool:
     unit = request.headers.get("X-MBX-TIME-UNIT", "MILLISECOND")
-    if unit not in _MICROSECONDS_BY_UNIT:
+    if unit not in MICROSECONDS_BY_UNIT:
         raise RestError(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
-    return _MICROSECONDS_BY_UNIT[unit]
+    return MICROSECONDS_BY_UNIT[unit]
 
 
 def _error(code: int, message: str) -> bytes:

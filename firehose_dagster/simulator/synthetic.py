@@ -12,7 +12,7 @@ from firehose_dagster.simulator.minute_cache import MinuteCache
 from firehose_dagster.simulator.source import Event
 from firehose_dagster.simulator.spikes import Spike, SpikePlan
 from firehose_dagster.simulator.synthetic_minute import SyntheticMinute, synthetic_minute
-from firehose_dagster.simulator.trade import Trade
+from firehose_dagster.simulator.trade import Trade, stream_of
 from firehose_dagster.simulator.trade_counts import MINUTE_US, ORIGIN_US, TradeCounts, minute_at, start_us
 
 
@@ -100,7 +100,7 @@ class SyntheticSource:
         self._spikes = SpikePlan(seed, self._symbols)
         self._minutes = MinuteCache(self._make)
         self._opened_at_us: dict[str, int] = {}
-        self._symbol_by_stream = {f"{symbol.lower()}@aggTrade": symbol for symbol in self._symbols}
+        self._symbol_by_stream = {stream_of(symbol): symbol for symbol in self._symbols}
 
     @property
     def paced(self) -> bool:

@@ -21,6 +21,10 @@ _MICROSECONDS_FROM = 100_000_000_000_000
 """Epoch numbers from here on are microseconds: as milliseconds they would lie beyond the year 5138."""
 
 
+MICROSECONDS_BY_UNIT = {"MICROSECOND": True, "microsecond": True, "MILLISECOND": False, "millisecond": False}
+"""How a client may spell its time unit, and whether it is microseconds."""
+
+
 def to_us(epoch: int) -> int:
     """Epoch milliseconds or microseconds, told by magnitude, as microseconds."""
     return epoch if epoch >= _MICROSECONDS_FROM else epoch * 1_000
@@ -34,6 +38,11 @@ def in_unit(time_us: int, microseconds: bool) -> int:
 def stream_of(symbol: str) -> str:
     """Name of the symbol's aggregate trade stream."""
     return f"{symbol.lower()}@aggTrade"
+
+
+def symbol_of(stream: str) -> str:
+    """The symbol that a stream is about, of whatever kind it is."""
+    return stream.split("@", 1)[0].upper()
 
 
 def frame_text(trade: Trade, symbol: str, event_time_us: int, microseconds: bool) -> str:

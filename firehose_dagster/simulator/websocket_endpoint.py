@@ -14,17 +14,10 @@ from firehose_dagster.simulator.frame_text import FrameKind
 from firehose_dagster.simulator.options import ExchangeOptions
 from firehose_dagster.simulator.publisher import Publisher, utc_now_us
 from firehose_dagster.simulator.stream_request import MAX_STREAMS, answer, refused_streams
+from firehose_dagster.simulator.trade import MICROSECONDS_BY_UNIT
 from firehose_dagster.simulator.violations import Violations
 
 logger = logging.getLogger(__name__)
-
-_MICROSECONDS_BY_UNIT = {
-    "MICROSECOND": True,
-    "microsecond": True,
-    "MILLISECOND": False,
-    "millisecond": False,
-    "": False,
-}
 
 
 class WebSocketEndpoint:
@@ -62,7 +55,7 @@ class WebSocketEndpoint:
                 text="Too many connection attempts: 300 in 5 minutes are allowed to an address.",
             )
         streams = [stream for stream in names.split("/") if stream]
-        microseconds = _MICROSECONDS_BY_UNIT.get(request.query.get("timeUnit", ""))
+        microseconds = MICROSECONDS_BY_UNIT.get(request.query.get("timeUnit") or "MILLISECOND")
         if microseconds is None or len(streams) > MAX_STREAMS or refused_streams(streams):
             raise web.HTTPBadRequest(text="Invalid timeUnit, invalid stream, or more than 1024 streams.")
         websocket = web.WebSocketResponse(autoping=False, compress=False)
