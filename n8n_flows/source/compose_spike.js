@@ -4,9 +4,8 @@ const posted = $('Decide').first().json.posted;
 
 const judged = llm ? judgeNarrative(answerOf($input.first().json), [spike.symbol]) : { text: null, refusal: null };
 const narrative = judged.text ?? facts.join(' ');
-const byline = judged.text ? 'Words by a language model, figures from the lake.' : llm ? `Figures from the lake. The language model's text was left out: ${judged.refusal}.` : 'Figures from the lake.';
+const byline = bylineOf(judged, llm);
 
-const hourAndMinute = (time) => time.slice(11, 16);
 const returned = (row) => (row.return_1m === null ? '-' : withSign(percentOf(row.return_1m)));
 const line = (label, row) => [label, trimZeros(row.close ?? row.price), trimZeros(row.vwap), trimZeros(row.volume), returned(row)];
 const rows = [['UTC', 'price', 'VWAP', 'volume', 'return %']];
@@ -22,17 +21,8 @@ const notes = [
 ];
 const title = `${spike.symbol}: ${spike.kind} spike, ${spike.minute.slice(0, 10)} ${hourAndMinute(spike.minute)} UTC, score ${trimZeros(spike.score)}`;
 
-const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-const slack = {
-  text: escaped(spike.text),
-  blocks: [
-    { type: 'header', text: { type: 'plain_text', text: title } },
-    { type: 'section', text: { type: 'mrkdwn', text: escaped(narrative) } },
-    { type: 'section', text: { type: 'mrkdwn', text: `\`\`\`${escaped(table)}\`\`\`` } },
-    ...notes.map((note) => ({ type: 'section', text: { type: 'mrkdwn', text: escaped(note) } })),
-    { type: 'context', elements: [{ type: 'mrkdwn', text: escaped(`${byline} ${spike.spike_id}`) }] },
-  ],
-};
+const sections = [escaped(narrative), `\`\`\`${escaped(table)}\`\`\``, ...notes.map(escaped)];
+const slack = slackMessage(spike.text, title, sections, `${byline} ${spike.spike_id}`);
 const paragraph = (text) => ({ type: 'paragraph', content: [{ type: 'text', text }] });
 const jira = {
   fields: {

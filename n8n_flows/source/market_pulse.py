@@ -1,7 +1,7 @@
 """The flow *Market Pulse*: cron -> the read API -> words -> Slack and Telegram."""
 
 from n8n_flows.source.nodes import Node, code, condition, request
-from n8n_flows.source.services import API_HEADERS, API_URL, LLM_HEADERS, LLM_URL
+from n8n_flows.source.services import API_HEADERS, API_URL, SLACK_URL, words_of_a_model
 
 EVERY_HOUR = "0 * * * *"
 _TELEGRAM_URL = (
@@ -30,23 +30,12 @@ NODES: tuple[Node, ...] = (
         column=1,
     ),
     code("Facts", "narrative.js", "pulse_facts.js", then="Language model set?", column=2),
-    condition("Language model set?", "$json.llm", yes="Ask language model", no="Compose", column=3),
-    request(
-        "Ask language model",
-        LLM_URL,
-        method="POST",
-        body="JSON.stringify($json.prompt)",
-        headers=LLM_HEADERS,
-        timeout_ms=30_000,
-        then="Compose",
-        column=4,
-        row=1,
-    ),
-    code("Compose", "decimal_text.js", "narrative.js", "compose_pulse.js", then="To Slack?", column=5),
+    *words_of_a_model(timeout_ms=30_000, column=3),
+    code("Compose", "decimal_text.js", "narrative.js", "message.js", "compose_pulse.js", then="To Slack?", column=5),
     condition("To Slack?", "$json.to_slack", yes="Post to Slack", no="To Telegram?", column=6),
     request(
         "Post to Slack",
-        "={{ $env.SLACK_WEBHOOK_URL }}",
+        SLACK_URL,
         method="POST",
         body="JSON.stringify($json.slack)",
         timeout_ms=10_000,

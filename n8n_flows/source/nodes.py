@@ -45,9 +45,7 @@ class Node:
 def code(name: str, *files: str, then: str, column: int, row: int = 0) -> Node:
     """JavaScript from these files of this folder, one behind the other: Code nodes cannot import each other."""
     text = "\n".join((SOURCE / file).read_text() for file in files)
-    return Node(
-        name, "code", 2, {"mode": "runOnceForAllItems", "jsCode": text}, ((then,),) if then else ((),), {}, column, row
-    )
+    return Node(name, "code", 2, {"mode": "runOnceForAllItems", "jsCode": text}, _to(then), {}, column, row)
 
 
 def condition(name: str, expression: str, *, yes: str, no: str, column: int, row: int = 0) -> Node:
@@ -95,7 +93,7 @@ def request(
     settings: dict[str, Any] = {"onError": "continueRegularOutput"}
     if tries > 1:
         settings |= {"retryOnFail": True, "maxTries": tries, "waitBetweenTries": 1_000}
-    return Node(name, "httpRequest", 4.2, parameters, ((then,),) if then else ((),), settings, column, row)
+    return Node(name, "httpRequest", 4.2, parameters, _to(then), settings, column, row)
 
 
 def respond(name: str, status: str, body: str, *, then: str = "", column: int, row: int = 0) -> Node:
@@ -105,7 +103,7 @@ def respond(name: str, status: str, body: str, *, then: str = "", column: int, r
         "responseBody": f"={{{{ JSON.stringify({body}) }}}}",
         "options": {"responseCode": f"={{{{ {status} }}}}"},
     }
-    return Node(name, "respondToWebhook", 1.5, parameters, ((then,),) if then else ((),), {}, column, row)
+    return Node(name, "respondToWebhook", 1.5, parameters, _to(then), {}, column, row)
 
 
 def memory_table(name: str, *, then: str, column: int, row: int = 0) -> Node:
@@ -163,7 +161,12 @@ def forget(name: str, column_name: str, comparison: str, value: str, *, then: st
 def _rows(name: str, operation: str, then: str, column: int, row: int, parameters: Mapping[str, Any]) -> Node:
     table = {"__rl": True, "mode": "name", "value": MEMORY_TABLE}
     whole = {"resource": "row", "operation": operation, "dataTableId": table, **parameters}
-    return Node(name, "dataTable", 1.1, whole, ((then,),) if then else ((),), {}, column, row)
+    return Node(name, "dataTable", 1.1, whole, _to(then), {}, column, row)
+
+
+def _to(then: str) -> Sequence[Sequence[str]]:
+    """One output, which leads to the node of this name; none: the flow ends."""
+    return ((then,),) if then else ((),)
 
 
 def _where(column: str, comparison: str, value: str) -> dict[str, Any]:

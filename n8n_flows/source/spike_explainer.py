@@ -5,7 +5,7 @@ again what died here. Events in a data table make that repeat harmless.
 """
 
 from n8n_flows.source.nodes import Node, code, condition, forget, memory_table, recall, remember, request, respond
-from n8n_flows.source.services import API_HEADERS, API_URL, LLM_HEADERS, LLM_URL
+from n8n_flows.source.services import API_HEADERS, API_URL, SLACK_URL, words_of_a_model
 
 WEBHOOK_PATH = "crypto-spike"
 _WEBHOOK_ID = "$('Verify signature').first().json.webhook_id"
@@ -49,26 +49,15 @@ _ONCE: tuple[Node, ...] = (
 _EXPLAIN: tuple[Node, ...] = (
     request("Context", _SPIKE_URL, query={"context_minutes": "10"}, headers=API_HEADERS, then="Facts", column=8),
     code("Facts", "narrative.js", "spike_facts.js", then="Language model set?", column=9),
-    condition("Language model set?", "$json.llm", yes="Ask language model", no="Compose", column=10),
-    request(
-        "Ask language model",
-        LLM_URL,
-        method="POST",
-        body="JSON.stringify($json.prompt)",
-        headers=LLM_HEADERS,
-        timeout_ms=8_000,
-        then="Compose",
-        column=11,
-        row=1,
-    ),
-    code("Compose", "decimal_text.js", "narrative.js", "compose_spike.js", then="Slack due?", column=12),
+    *words_of_a_model(timeout_ms=8_000, column=10),
+    code("Compose", "decimal_text.js", "narrative.js", "message.js", "compose_spike.js", then="Slack due?", column=12),
 )
 
 _POST: tuple[Node, ...] = (
     condition("Slack due?", "$json.due.includes('slack')", yes="Post to Slack", no="Jira due?", column=13),
     request(
         "Post to Slack",
-        "={{ $env.SLACK_WEBHOOK_URL }}",
+        SLACK_URL,
         method="POST",
         body="JSON.stringify($json.slack)",
         then="Slack took it?",
