@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         description="The name that the REST catalog has for the warehouse; empty: its default. Embedded: the location, "
         "empty means a folder under the home.",
     )
+    catalog_wait_seconds: int = Field(
+        default=60,
+        ge=1,
+        description="Longest wait for another process's transaction on the embedded catalog; then the commit fails.",
+    )
     s3_endpoint: str = Field(default="", description="S3 endpoint of the warehouse, stack profile.")
     s3_access_key: SecretStr = Field(default=SecretStr(""), description="S3 access key.")
     s3_secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")

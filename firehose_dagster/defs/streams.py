@@ -16,6 +16,7 @@ from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.stream_reports import StreamReporter, table_report
 from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.trouble import explained
 from firehose_dagster.lineage.switch import stream_lineage
 from firehose_dagster.local.dagster_runs import STREAMS_JOB
 from firehose_dagster.log_files import log_to_file
@@ -90,8 +91,9 @@ def trade_stream(
 def _host(
     context: dg.AssetExecutionContext, config: StreamConfig, settings: Settings, spark: LakeSparkResource
 ) -> None:
-    catalog = open_catalog(settings)
-    create_tables(catalog)
+    with explained(settings):
+        catalog = open_catalog(settings)
+        create_tables(catalog)
     reporter = StreamReporter(context, catalog, _in_order(context.selected_asset_keys) if config.continuous else {})
     watch = RunWatch(context.instance, context.run.run_id)
     layers = LayerReporter(context)

@@ -9,10 +9,15 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.table import CATALOG, NAMESPACE, Table
 from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.iceberg_schema import partition_spec, schema, sort_order
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+class LakeDiffersError(ExplainedError):
+    """The lake was made by a version whose tables this one cannot take over."""
 
 
 def warehouse_properties(settings: Settings) -> Mapping[str, str]:
@@ -68,7 +73,7 @@ def open_catalog(settings: Settings) -> Catalog:
     return load_catalog(
         CATALOG,
         type="sql",
-        uri=f"sqlite:///{sqlite_path(settings)}?timeout=60",
+        uri=f"sqlite:///{sqlite_path(settings)}?timeout={settings.catalog_wait_seconds}",
         **warehouse_properties(settings),
         **file_io_properties(settings),
     )
@@ -77,7 +82,7 @@ def open_catalog(settings: Settings) -> Catalog:
 def create_tables(catalog: Catalog) -> None:
     """Make every table of the contracts that is missing, add every column that is new. Nothing is ever dropped.
 
-    Raises ``ValueError`` naming table and column where a column's type differs from the contract.
+    Raises ``LakeDiffersError`` naming table and column where a column's type differs from the contract.
     """
     catalog.create_namespace_if_not_exists(NAMESPACE)
     for table in TABLES:
@@ -100,9 +105,10 @@ def _create_or_evolve(catalog: Catalog, table: Table) -> IcebergTable:
     held_types = {field.name: str(field.field_type) for field in held.schema().fields}
     for field in wanted.fields:
         if field.name in held_types and held_types[field.name] != str(field.field_type):
-            raise ValueError(
+            raise LakeDiffersError(
                 f"table {table.identifier}, column {field.name}: the lake holds {held_types[field.name]}, "
-                f"the contract says {field.field_type}; a type is never changed in place: add a column instead"
+                f"the contract says {field.field_type}; a type is never changed in place: "
+                "use the version that made this lake, or a new home"
             )
     added = [field.name for field in wanted.fields if field.name not in held_types]
     if added:

@@ -28,7 +28,7 @@ def catalog_conf(settings: Settings) -> Mapping[str, str]:
     else:
         conf |= {
             f"{prefix}.type": "jdbc",
-            f"{prefix}.uri": f"jdbc:sqlite:{sqlite_path(settings)}?busy_timeout=60000",
+            f"{prefix}.uri": f"jdbc:sqlite:{sqlite_path(settings)}?busy_timeout={settings.catalog_wait_seconds}000",
             f"{prefix}.jdbc.schema-version": "V1",
         }
     if settings.s3_endpoint:

@@ -15,6 +15,7 @@ from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.snapshots import held_position, newest_stamp
 from firehose_dagster.lake.spark_session import start_session
+from firehose_dagster.lake.trouble import explained
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.bronze_pass import BronzePass
@@ -59,8 +60,31 @@ def run_streams(
     less often; with `until_caught_up` that ends in ``StreamFailedError`` once bronze has the topic.
 
     Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the
-    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on.
+    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on,
+    ``LakeTroubleError`` where disk, catalog or clock is in the way outside of a batch.
     """
+    callbacks = _Callbacks(on_batch, on_failure, on_watch)
+    with explained(settings):
+        return _run(settings, stop, callbacks, session, owner, rebuild, until_caught_up=until_caught_up)
+
+
+@dataclass(frozen=True, slots=True)
+class _Callbacks:
+    on_batch: OnBatch | None
+    on_failure: OnFailure | None
+    on_watch: Callable[[], None] | None
+
+
+def _run(
+    settings: Settings,
+    stop: threading.Event,
+    callbacks: _Callbacks,
+    session: SparkSession | None,
+    owner: str,
+    rebuild: Layer | None,
+    *,
+    until_caught_up: bool,
+) -> StreamProgress:
     refuse_if_held(settings)
     catalog = open_catalog(settings)
     create_tables(catalog)
@@ -73,20 +97,12 @@ def run_streams(
     try:
         if rebuild is not None:
             empty_for_rebuild(spark, catalog, settings, rebuild)
-        callbacks = _Callbacks(on_batch, on_failure, on_watch)
         host = _Host(spark, catalog, settings, stop, callbacks, until_caught_up, from_bronze=rebuild == "silver")
         return host.run()
     finally:
         lease.release()
         if session is None:
             spark.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class _Callbacks:
-    on_batch: OnBatch | None
-    on_failure: OnFailure | None
-    on_watch: Callable[[], None] | None
 
 
 class _Host:

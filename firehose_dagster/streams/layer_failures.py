@@ -8,13 +8,11 @@ LONGEST_PAUSE_SECONDS = 600.0
 
 
 class LayerFailedError(RuntimeError):
-    """A layer behind bronze could not take a batch that bronze holds. The cause says why."""
+    """A layer behind bronze could not take a batch that bronze holds. The cause says why, `told` in one line."""
 
-    def __init__(self, table: Table, cause: BaseException) -> None:
+    def __init__(self, table: Table, told: str) -> None:
         self.table = table
-        super().__init__(
-            f"{table.name} failed: {type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"
-        )
+        super().__init__(f"{table.name} failed: {told}")
 
 
 class LayerFailures:

@@ -1,6 +1,7 @@
 """What the stream's host shows of itself: one small file, rewritten after each batch."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import msgspec
 
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
+
+logger = logging.getLogger(__name__)
 
 
 class StreamProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +71,14 @@ class ProgressFile:
         self._write()
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
-        partial.write_bytes(msgspec.json.encode(self.progress))
-        partial.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(msgspec.json.encode(self.progress))
+            partial.replace(self._path)
+        except OSError as error:
+            # It only shows what the tables know: a full disk must stop the batch, not the word about it.
+            logger.warning("progress not shown path=%s error=%s", self._path, error)
 
 
 def read_progress(settings: Settings) -> StreamProgress | None:

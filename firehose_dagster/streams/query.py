@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake.trouble import told
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class TradeQuery:
             return False
         error = self._failure or self._query.exception()
         if error is not None:
-            raise StreamFailedError(f"the stream stopped: {error}") from (
+            raise StreamFailedError(f"the stream stopped: {told(error, self._settings)}") from (
                 error if isinstance(error, BaseException) else None
             )
         return False

@@ -23,6 +23,7 @@ from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import GOLD, QUARANTINE, SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.trouble import told
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import AuditBuffer, BatchAudit
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted, read_summary
@@ -136,7 +137,7 @@ class TradePass:
         try:
             yield
         except Exception as error:  # raised on: the host must know that bronze has the batch
-            raise LayerFailedError(self._at_work, error) from error
+            raise LayerFailedError(self._at_work, told(error, self._settings)) from error
 
     def _take_behind_bronze(
         self,

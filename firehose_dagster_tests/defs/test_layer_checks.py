@@ -30,7 +30,7 @@ def _passed(instance: dg.DagsterInstance) -> dict[str, bool]:
 def test_a_failure_is_seen_at_once_and_the_next_batch_takes_it_back(table: Table, red: tuple[Table, ...]) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         reporter = LayerReporter(dg.build_asset_context(instance=instance))
-        reporter.failed(LayerFailedError(table, OSError("no space left on device")))
+        reporter.failed(LayerFailedError(table, "OSError: no space left on device"))
         assert _passed(instance) == {each.name: each not in red for each in TABLES}
         reporter.took_batch()
         assert all(_passed(instance).values())

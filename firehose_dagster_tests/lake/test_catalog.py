@@ -10,7 +10,7 @@ from firehose_dagster.contracts.table import NAMESPACE
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake import catalog as catalog_module
-from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.catalog import LakeDiffersError, create_tables, open_catalog
 from firehose_dagster.settings import Settings
 
 
@@ -61,5 +61,5 @@ def test_a_changed_type_is_refused_by_table_and_column(tmp_path: Path, monkeypat
     create_tables(catalog)
     columns = tuple(replace(each, type=Decimal(20, 8)) if each.name == "price" else each for each in SILVER.columns)
     monkeypatch.setattr(catalog_module, "TABLES", (replace(SILVER, columns=columns),))
-    with pytest.raises(ValueError, match=r"crypto_silver_trades, column price: the lake holds decimal\(18, 8\)"):
+    with pytest.raises(LakeDiffersError, match=r"crypto_silver_trades, column price: the lake holds decimal\(18, 8\)"):
         create_tables(catalog)
