@@ -73,8 +73,8 @@ def plan(
         if key.symbol in waiting:
             continue
         tries = len(_tries(history))
-        due_at = _due_at(history, backoff)
-        if due_at is not None and due_at > now:
+        due_at = _due_at(history, now, backoff)
+        if due_at is not None:
             waiting[key.symbol] = due_at
             continue
         attempts.append(Attempt(key, _next_number(history), is_last=tries >= len(backoff)))
@@ -131,9 +131,11 @@ def _next_number(history: Sequence[Delivery]) -> int:
     return max((row.attempt for row in history), default=0) + 1
 
 
-def _due_at(history: Sequence[Delivery], backoff: Sequence[timedelta]) -> datetime | None:
+def _due_at(history: Sequence[Delivery], now: datetime, backoff: Sequence[timedelta]) -> datetime | None:
+    """When the next attempt may be made; None: now. One made in the future was so before the clock was set back."""
     tries = _tries(history)
-    if not tries or not backoff:
+    if not tries or not backoff or tries[-1].attempted_at > now:
         return None
     ended_at = tries[-1].attempted_at + timedelta(milliseconds=tries[-1].duration_ms)
-    return ended_at + backoff[min(len(tries), len(backoff)) - 1]
+    due_at = ended_at + backoff[min(len(tries), len(backoff)) - 1]
+    return due_at if due_at > now else None

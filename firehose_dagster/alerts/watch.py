@@ -16,14 +16,16 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     spikes_snapshot_id: int | None
     deliveries_snapshot_id: int | None
     due_at: datetime | None
+    looked_at: datetime | None = None
 
     @classmethod
-    def at(cls, position: LedgerPosition, due_at: datetime | None) -> str:
+    def at(cls, position: LedgerPosition, due_at: datetime | None, looked_at: datetime | None = None) -> str:
         """The cursor's text after a look at `position`; `due_at` is when to look again though nothing was added."""
         cursor = cls(
             spikes_snapshot_id=position.spikes_snapshot_id,
             deliveries_snapshot_id=position.deliveries_snapshot_id,
             due_at=due_at,
+            looked_at=looked_at,
         )
         return msgspec.json.encode(cursor).decode()
 
@@ -38,7 +40,11 @@ def has_work(cursor_text: str | None, position: LedgerPosition, now: datetime) -
         return True
     if LedgerPosition(cursor.spikes_snapshot_id, cursor.deliveries_snapshot_id) != position:
         return True
-    return cursor.due_at is not None and cursor.due_at <= now
+    if cursor.due_at is None:
+        return False
+    # The clock was set back since: when something is due must be found anew.
+    is_set_back = cursor.looked_at is not None and now < cursor.looked_at
+    return cursor.due_at <= now or is_set_back
 
 
 def attempts_digest(attempts: Iterable[Attempt]) -> str:

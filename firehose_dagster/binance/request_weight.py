@@ -22,22 +22,24 @@ _WAITS = {
 class WeightBudget:
     """What this address may use: at most `per_minute` of weight in a calendar minute. Not safe for threads.
 
-    Times are epoch seconds. Weight is counted when it is asked for, and corrected upward by what the answers say.
+    `now` is in epoch seconds, for the exchange counts by calendar minute; `steady` is of a monotonic clock, for a wait
+    that was asked for is no shorter because somebody set the other one. Weight is counted when it is asked for, and
+    corrected upward by what the answers say.
     """
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
         self._minute = -1
         self._used = 0
-        self._blocked_until = 0.0
+        self._blocked_until = float("-inf")
         self.highest_used = 0
         """The most that was used in a minute, by the exchange's account or ours."""
 
-    def wait_seconds(self, now: float, weight: int) -> float:
+    def wait_seconds(self, now: float, weight: int, *, steady: float) -> float:
         """How long to wait before a request of this weight; 0 when it may go now, and then it counts as sent."""
         self._turn(now)
-        if now < self._blocked_until:
-            return self._blocked_until - now
+        if steady < self._blocked_until:
+            return self._blocked_until - steady
         # A single request heavier than the budget goes alone in its minute, or it would wait for ever.
         if self._used and self._used + weight > self._per_minute:
             return (self._minute + 1) * MINUTE_SECONDS - now
@@ -50,18 +52,20 @@ class WeightBudget:
         # A lower figure is of before the requests that are still on their way, or of the exchange's next minute.
         self._count(max(self._used, used_weight))
 
-    def note_status(self, now: float, status: int, retry_after_seconds: float | None) -> float | None:
+    def note_status(self, status: int, retry_after_seconds: float | None, *, steady: float) -> float | None:
         """Obey an answer's status: how long nothing may be asked, None where the status is no limit's."""
         if status not in _WAITS:
             return None
         seconds = retry_after_seconds if retry_after_seconds is not None else _WAITS[status]
-        self._blocked_until = max(self._blocked_until, now + seconds)
+        self._blocked_until = max(self._blocked_until, steady + seconds)
         return seconds
 
     def _turn(self, now: float) -> None:
         minute = int(now // MINUTE_SECONDS)
         if minute > self._minute:
-            self._minute, self._used = minute, 0
+            self._used = 0
+        # Back is where the clock was set; what was used stays used until the minute ends.
+        self._minute = minute
 
     def _count(self, used: int) -> None:
         self._used = used

@@ -172,8 +172,8 @@ def spike_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResource
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     if not planned.attempts:
         reason = f"expired: {len(planned.expired)}; next due: {planned.next_attempt_at or 'nothing'}"
-        return dg.SensorResult(skip_reason=reason, cursor=Cursor.at(position, planned.next_attempt_at))
-    return _launch(context, planned.attempts[:ATTEMPTS_PER_RUN], Cursor.at(position, now), now)
+        return dg.SensorResult(skip_reason=reason, cursor=Cursor.at(position, planned.next_attempt_at, now))
+    return _launch(context, planned.attempts[:ATTEMPTS_PER_RUN], Cursor.at(position, now, now), now)
 
 
 def _launch(
@@ -185,8 +185,9 @@ def _launch(
         dg.RunsFilter(job_name=deliver_spikes.name, tags={ATTEMPTS_TAG: digest}), limit=len(BACKOFF) + 1
     )
     if earlier:
-        again_at = earlier[0].update_timestamp + BACKOFF[min(len(earlier), len(BACKOFF)) - 1]
-        if again_at > now:
+        ended_at = earlier[0].update_timestamp
+        again_at = ended_at + BACKOFF[min(len(earlier), len(BACKOFF)) - 1]
+        if ended_at <= now < again_at:
             reason = f"run {earlier[0].dagster_run.run_id} ended without a record; again at {again_at.isoformat()}"
             return dg.SensorResult(skip_reason=reason, cursor=cursor)
     config = SelectSpikesConfig(attempts=[_attempt_config(attempt) for attempt in attempts])

@@ -51,6 +51,9 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
     if not secret:
         return dg.SensorResult(skip_reason="FIREHOSE_WEBHOOK_SECRET is not set: no failure is posted")
     cursor = msgspec.json.decode(context.cursor, type=_Cursor)
+    if cursor.ended_after > now:
+        # The clock was set back: what ended in its future was told, what ends from now on would seem old.
+        cursor = _Cursor(now, [each.dagster_run.run_id for each in _ended_since(context.instance, now)])
     ended = _ended_since(context.instance, cursor.ended_after)
     new = [each for each in ended if each.dagster_run.run_id not in cursor.told]
     posted = 0

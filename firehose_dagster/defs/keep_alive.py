@@ -1,9 +1,12 @@
 """Sensors that keep exactly one gateway and one stream alive, unless a person stopped them."""
 
+import contextlib
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import msgspec
 import psutil
 
 from firehose_dagster.defs.gateway import gateway
@@ -15,8 +18,10 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.lease import lease_is_held
 
 _INTERVAL_SECONDS = 5
-_START_PATIENCE = timedelta(seconds=120)
-"""A run that shows no life for this long after its start has lost its worker."""
+LOOKS_BEFORE_LIFE = 24
+"""A run that shows no life in so many looks after its start has lost its worker: a start takes a minute at most."""
+LOOKS_AFTER_LIFE = 6
+"""The same once it was seen alive: a run that ends in good order gives its lease back some seconds before."""
 _LONGEST_PAUSE_SECONDS = 60
 _GATEWAY_SILENCE = timedelta(seconds=30)
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
@@ -51,22 +56,45 @@ def streams_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
     return keep_alive(context, streams.name, lambda: lease_is_held(settings))
 
 
-def keep_alive(context: dg.SensorEvaluationContext, job_name: str, is_alive: Callable[[], bool]) -> dg.SensorResult:
+class _Seen(msgspec.Struct, frozen=True):
+    """What the looks at a run have shown; the sensor's cursor.
+
+    Looks are counted, not seconds: a laptop that wakes has an hour behind it in a moment, and its clock may be set.
+    """
+
+    run_id: str
+    was_alive: bool = False
+    dead_looks: int = 0
+    """In a row, until now."""
+
+    @property
+    def has_lost_its_process(self) -> bool:
+        return self.dead_looks >= (LOOKS_AFTER_LIFE if self.was_alive else LOOKS_BEFORE_LIFE)
+
+
+def keep_alive(
+    context: dg.SensorEvaluationContext,
+    job_name: str,
+    is_alive: Callable[[], bool],
+    epoch_seconds: Callable[[], float] = time.time,
+) -> dg.SensorResult:
     """Request a run of the job where none goes on, nobody wants it off, and nothing else does its work.
 
     A run that goes on by Dagster's word, but of which nothing lives, is closed as failed first.
     """
     instance = context.instance
-    now = datetime.now(UTC)
     going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_GOING_ON), limit=1)
     if going_on:
         run = going_on[0].dagster_run
-        started = going_on[0].start_time
-        is_late = started is not None and now.timestamp() - started > _START_PATIENCE.total_seconds()
-        if run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING) and is_late and not is_alive():
+        if run.status not in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
+            return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
+        seen = _look(context.cursor, run.run_id, is_alive=is_alive())
+        if seen.has_lost_its_process:
             instance.report_run_failed(run, f"closed by {context.sensor_name}: its process is gone")
             return dg.SensorResult(skip_reason=f"run {run.run_id} had lost its process and was closed")
-        return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
+        return dg.SensorResult(
+            skip_reason=f"run {run.run_id} is {run.status.value}", cursor=msgspec.json.encode(seen).decode()
+        )
     if is_alive():
         return dg.SensorResult(skip_reason="another process does this job's work on this home")
     finished = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_FINISHED), limit=8)
@@ -77,10 +105,22 @@ def keep_alive(context: dg.SensorEvaluationContext, job_name: str, is_alive: Cal
                 skip_reason=f"run {last.run_id} was terminated by a person; launch the job `{job_name}` to go on"
             )
         pause = _pause_seconds(finished)
-        ended = finished[0].end_time or 0.0
-        if now.timestamp() - ended < pause:
+        since_end = epoch_seconds() - (finished[0].end_time or 0.0)
+        # An end in the future is one before the clock was set back: how long ago is not known.
+        if 0 <= since_end < pause:
             return dg.SensorResult(skip_reason=f"run {last.run_id} failed; the next attempt waits {pause} s")
     return dg.SensorResult(run_requests=[dg.RunRequest()])
+
+
+def _look(cursor: str | None, run_id: str, *, is_alive: bool) -> _Seen:
+    """What was seen of this run before, and now."""
+    before = _Seen(run_id)
+    with contextlib.suppress(msgspec.DecodeError):  # another version's cursor tells nothing
+        held = msgspec.json.decode(cursor or "null", type=_Seen | None)
+        before = held if held is not None and held.run_id == run_id else before
+    if is_alive:
+        return _Seen(run_id, was_alive=True)
+    return _Seen(run_id, before.was_alive, before.dead_looks + 1)
 
 
 def _pause_seconds(finished: Sequence[dg.RunRecord]) -> int:
@@ -98,4 +138,5 @@ def _gateway_is_alive(settings: Settings) -> bool:
     status = read_status(settings)
     if status is None or status.state in ("stopped", "failed"):
         return False
-    return psutil.pid_exists(status.pid) and datetime.now(UTC) - status.updated_at < _GATEWAY_SILENCE
+    # A status from the future was written before the clock was set back; one that lives writes the next in a second.
+    return psutil.pid_exists(status.pid) and abs(datetime.now(UTC) - status.updated_at) < _GATEWAY_SILENCE

@@ -10,6 +10,7 @@ from firehose_dagster.binance.request_weight import WeightBudget
 from firehose_dagster.binance.streams import plan_connections
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.clock_check import clock_problem
+from firehose_dagster.gateway.clock_watch import ClockWatch
 from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.connection import Starts, StreamConnection
 from firehose_dagster.gateway.continuity import Continuity
@@ -114,7 +115,8 @@ class Pipeline:
         """What runs after `prepare`, one thread each."""
         loops: list[Callable[[], None]] = [connection.run for connection in self.connections]
         if self.healer is not None and self.prober is not None and self.lake is not None:
-            loops += [self.healer.run] * WORKERS + [self.prober.run, self.lake.run]
+            clock = ClockWatch(self._check_clock, self._halt)
+            loops += [self.healer.run] * WORKERS + [self.prober.run, self.lake.run, clock.run]
         return loops
 
     def poll(self) -> None:

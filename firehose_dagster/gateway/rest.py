@@ -71,12 +71,14 @@ class ExchangeRest:
         *,
         transport: httpx.BaseTransport | None = None,
         epoch_seconds: Callable[[], float] = time.time,
+        steady_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._budget = budget
         self._budget_lock = threading.Lock()
         self._halt = halt
         self._epoch_seconds = epoch_seconds
+        self._steady_seconds = steady_seconds
         self._client = httpx.Client(
             base_url=self.base_url, timeout=TIMEOUT, headers={TIME_UNIT_HEADER: TIME_UNIT}, transport=transport
         )
@@ -131,10 +133,11 @@ class ExchangeRest:
             ) from error
         used_weight = response.headers.get(USED_WEIGHT_HEADER, "")
         with self._budget_lock:
-            now = self._epoch_seconds()
             if used_weight.isdigit():
-                self._budget.note_used(now, int(used_weight))
-            wait = self._budget.note_status(now, response.status_code, _retry_after_seconds(response))
+                self._budget.note_used(self._epoch_seconds(), int(used_weight))
+            wait = self._budget.note_status(
+                response.status_code, _retry_after_seconds(response), steady=self._steady_seconds()
+            )
         if response.is_success:
             return response.content
         message = f"{self.base_url}{path} answered {response.status_code}: {response.text[:200]}"
@@ -147,7 +150,7 @@ class ExchangeRest:
     def _wait_for_weight(self, path: str, weight: int) -> None:
         while True:
             with self._budget_lock:
-                seconds = self._budget.wait_seconds(self._epoch_seconds(), weight)
+                seconds = self._budget.wait_seconds(self._epoch_seconds(), weight, steady=self._steady_seconds())
                 if seconds <= 0:
                     self.calls += 1
                     return

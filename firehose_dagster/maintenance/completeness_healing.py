@@ -94,4 +94,5 @@ def _is_due(known: Asked, now_seconds: int) -> bool:
     if known.at is None:
         return True
     pause: int = min(FIRST_PAUSE_SECONDS << min(known.times, 10), LONGEST_PAUSE_SECONDS)
-    return now_seconds - known.at >= pause
+    # Asked in the future: the clock was set back since, and how long ago it was is not known.
+    return not 0 <= now_seconds - known.at < pause

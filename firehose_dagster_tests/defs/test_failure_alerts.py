@@ -1,9 +1,11 @@
 """Runs that fail and checks that fail reach a real receiver, once, also when it was away."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from firehose_dagster.defs.failure_alerts import failure_sensor
@@ -122,3 +124,14 @@ def test_without_a_secret_nothing_is_posted(watch: Watch, monkeypatch: pytest.Mo
     monkeypatch.setenv("FIREHOSE_WEBHOOK_SECRET", "")
     watch.run(some_job, fails=True)
     assert "not set" in watch.tick()
+
+
+def test_a_failure_is_posted_although_the_clock_was_set_back_behind_what_was_told_last(watch: Watch) -> None:
+    watch.tick()
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    watch.cursor = msgspec.json.encode({"ended_after": ahead, "told": []}).decode()
+    with receiving(watch.port) as (receiver, _):
+        watch.tick()
+        watch.run(some_job, fails=True)
+        assert watch.tick() == "1 runs ended, 1 failures posted"
+        assert receiver.status.verified == 1

@@ -28,6 +28,7 @@ def _client(answer: Callable[[httpx.Request], httpx.Response], per_minute: int =
         threading.Event(),
         transport=httpx.MockTransport(answer),
         epoch_seconds=lambda: 30.0,
+        steady_seconds=lambda: 30.0,
     )
 
 
@@ -122,6 +123,7 @@ def test_nothing_is_asked_beyond_the_budget_and_a_stop_ends_the_wait() -> None:
         halt,
         transport=httpx.MockTransport(answer),
         epoch_seconds=lambda: 30.0,
+        steady_seconds=lambda: 30.0,
     ) as client:
         client.agg_trades("BTCUSDT", 1)
         halt.set()
@@ -143,6 +145,7 @@ def test_the_budget_is_free_again_in_the_next_minute() -> None:
         threading.Event(),
         transport=httpx.MockTransport(answer),
         epoch_seconds=lambda: now[0],
+        steady_seconds=lambda: now[0],
     ) as client:
         client.agg_trades("BTCUSDT", 1)
         client.agg_trades("BTCUSDT", 2)

@@ -145,3 +145,11 @@ def test_the_picture_is_a_small_png_within_markdown() -> None:
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 60_000
     assert plot_markdown(rows, 100).startswith("![completeness of the last 72 hours](data:image/png;base64,iVBOR")
+
+
+def test_what_was_asked_for_in_the_future_is_asked_for_again_for_the_clock_was_set_back() -> None:
+    rows = [_row("A", 100, (5, 7))]
+    memory = plan_heals(rows, HealMemory(), 1, NOW, 1_000).memory
+    memory = plan_heals(rows, memory, 2, NOW, 1_000).memory
+    assert plan_heals(rows, memory, 3, NOW + 10, 1_000).ask == ()
+    assert plan_heals(rows, memory, 3, NOW - 3_600, 1_000).ask == (("A", 5, 7),)
