@@ -58,13 +58,14 @@ def test_a_receiver_that_hangs_costs_events_but_nobody_waits(caplog: pytest.LogC
 def test_closing_gives_up_on_a_receiver_that_hangs(caplog: pytest.LogCaptureFixture) -> None:
     receiver = Receiver()
     receiver.let_go.clear()
-    emitter = Emitter(receiver.send, (ConnectionError,), "here")
+    emitter = Emitter(receiver.send, (ConnectionError,), "one that hangs")
     emitter.offer(0)
     emitter.offer(1)
     assert receiver.entered.wait(10)
     with caplog.at_level(logging.WARNING):
         emitter.close(timeout_seconds=0.01)
-    assert ["lost at the end" in record.getMessage() for record in caplog.records] == [True]
+    said = [record.getMessage() for record in caplog.records if "one that hangs" in record.getMessage()]
+    assert said == ["lineage events lost at the end receiver=one that hangs events=2"]
     receiver.let_go.set()
 
 
