@@ -57,6 +57,7 @@ class _Run:
         self._on_status = on_status
         self._halt = threading.Event()
         self._pipeline = Pipeline(settings, self._halt)
+        self._is_shown = True
 
     def run(self) -> None:
         logger.info("event=gateway_starting symbols=%s", ",".join(self._settings.symbols))
@@ -104,6 +105,13 @@ class _Run:
 
     def _report(self, state: State, last_error: str | None = None) -> None:
         status = status_of(self._pipeline, state, last_error)
-        write_status(self._settings, status)
+        try:
+            write_status(self._settings, status)
+            self._is_shown = True
+        except OSError as error:
+            # A full disk is the tables' trouble and Kafka's: what the exchange sends must not be missed for it.
+            if self._is_shown:
+                logger.warning("event=status_not_written reason=%s", error)
+            self._is_shown = False
         if self._on_status is not None:
             self._on_status(status)
