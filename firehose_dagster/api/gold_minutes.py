@@ -8,7 +8,7 @@ import msgspec
 from firehose_dagster.api.conditions import Condition, DataFile
 from firehose_dagster.api.lake_reader import LakeReader
 from firehose_dagster.api.minute_rows import MinuteRows
-from firehose_dagster.api.paging import Page, Scope, Window, time_of
+from firehose_dagster.api.paging import Page, Place, Scope, Window, time_of
 from firehose_dagster.api.per_file_cache import PerFileCache
 from firehose_dagster.api.pinned_tables import Pin
 from firehose_dagster.api.shown_columns import Row, instant, shown
@@ -65,16 +65,19 @@ class GoldMinutes:
     ) -> Page:
         """A page of one symbol's minutes, each row encoded as JSON. Raises CursorError."""
         scope = Scope(f"minutes|{symbol}|{start}|{end}|{descending}")
-        held_until = None if start is not None else self._held_until(pin, symbol, end)
-        window = Window.of(start, end, held_until, MINUTES_SPAN)
-        if cursor is not None:
-            (position,) = scope.position(cursor, 1)
-            window = window.behind(time_of(position), descending=descending)
-        rows = self._rows.read(pin, symbol, window, descending=descending, limit=limit + 1)
+        if cursor is None:
+            held_until = None if start is not None else self._held_until(pin, symbol, end)
+            whole = left = Window.of(start, end, held_until, MINUTES_SPAN)
+        else:
+            place = scope.place(cursor, 1)
+            whole = Window(place.since, end)
+            left = whole.behind(time_of(place.position[0]), descending=descending)
+        rows = self._rows.read(pin, symbol, left, descending=descending, limit=limit + 1)
         encoded = [msgspec.Raw(row.encode()) for _, row in rows[:limit]]
         if len(rows) <= limit:
             return Page(encoded, None)
-        return Page(encoded, scope.cursor([instant(from_microseconds(rows[limit - 1][0]))]))
+        last = instant(from_microseconds(rows[limit - 1][0]))
+        return Page(encoded, scope.cursor(Place([last], whole.start)))
 
     def _held_until(self, pin: Pin, symbol: str, end: datetime | None) -> datetime | None:
         """The end of the symbol's newest minute that begins before `end`."""

@@ -1,4 +1,4 @@
-"""Pages by key: a cursor holds the last row's sort key, so rows that come meanwhile shift nothing. Pure."""
+"""Pages by key: a cursor holds the last row's sort key and where its window began, so new rows shift nothing. Pure."""
 
 import base64
 import binascii
@@ -27,18 +27,29 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What a cursor says."""
+
+    position: Sequence[str]
+    """The sort key of the row to go on behind."""
+    since: datetime | None
+    """Where the window of the first page began: one that ends with the newest row would have moved since."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """A query without its paging: a cursor is good for the scope it was made in."""
 
     text: str
 
-    def cursor(self, position: Sequence[str]) -> str:
-        """Opaque text for the position of a row."""
-        content = json.dumps([self._digest, *position], separators=(",", ":"))
+    def cursor(self, place: Place) -> str:
+        """Opaque text for the place."""
+        since = "" if place.since is None else place.since.isoformat()
+        content = json.dumps([self._digest, since, *place.position], separators=(",", ":"))
         return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
-    def position(self, cursor: str, length: int) -> list[str]:
-        """The inverse. Raises CursorError for any other text."""
+    def place(self, cursor: str, length: int) -> Place:
+        """The inverse, for positions of this length. Raises CursorError for any other text."""
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -46,15 +57,17 @@ class Scope:
             raise CursorError("is not a next_cursor of this API") from error
         if not isinstance(content, list) or not all(isinstance(part, str) for part in content):
             raise CursorError("is not a next_cursor of this API")
-        if len(content) != length + 1 or content[0] != self._digest:
+        if len(content) != length + 2 or content[0] != self._digest:
             raise CursorError("was given for other parameters")
-        return content[1:]
+        return Place(content[2:], time_of(content[1]) if content[1] else None)
 
-    def page(self, rows: list[Row], limit: int, position_of: Callable[[Row], Sequence[str]]) -> Page:
+    def page(
+        self, rows: list[Row], limit: int, position_of: Callable[[Row], Sequence[str]], since: datetime | None
+    ) -> Page:
         """Of at most `limit` + 1 rows read, the page; the row too many says that there is a next one."""
         if len(rows) <= limit:
             return Page(rows, None)
-        return Page(rows[:limit], self.cursor(position_of(rows[limit - 1])))
+        return Page(rows[:limit], self.cursor(Place(position_of(rows[limit - 1]), since)))
 
     @property
     def _digest(self) -> str:
@@ -88,21 +101,6 @@ class Window:
         lower = [] if self.start is None else [Condition(column, ">=", self.start)]
         upper = [] if self.end is None else [Condition(column, "<", self.end)]
         return [*lower, *upper]
-
-
-def newest_first(time_column: str, key_column: str) -> str:
-    """ORDER BY for tables that are paged from the newest row back; within one time by key."""
-    return f'ORDER BY "{time_column}" DESC, "{key_column}" LIMIT ?'
-
-
-def behind(time_column: str, key_column: str, position: Sequence[str]) -> tuple[str, list[Any], list[Condition]]:
-    """What lies behind a position in that order: SQL, its parameters, and the condition that prunes files.
-
-    Raises CursorError where the position holds no time.
-    """
-    moment = time_of(position[0])
-    sql = f'AND ("{time_column}" < ? OR "{key_column}" > ?)'
-    return sql, [moment, position[1]], [Condition(time_column, "<=", moment)]
 
 
 def time_of(text: str) -> datetime:

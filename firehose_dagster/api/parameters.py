@@ -73,6 +73,11 @@ class RangeParameters(_Parameters):
     end: InstantParameter | None = Field(default=None, description="Not included.")
     cursor: CursorParameter | None = None
 
+    @property
+    def scope(self) -> str:
+        """The query without its paging."""
+        return self.model_dump_json(exclude={"cursor", "limit"})
+
 
 class MinutesParameters(RangeParameters):
     """Of GET /v1/minutes."""

@@ -92,12 +92,7 @@ def minutes(request: Request, query: Annotated[MinutesParameters, Query()]) -> R
 @router.get("/spikes", response_model=answers.SpikesAnswer, summary="Spike events, newest first")
 def spikes(request: Request, query: Annotated[SpikesParameters, Query()]) -> Response:
     lake = _lake(request)
-    pins, page = lake.answer(
-        (SPIKES,),
-        lambda pins: lake.spikes.page(
-            pins[SPIKES], query.symbol_list, query.kind, query.start, query.end, query.limit, query.cursor
-        ),
-    )
+    pins, page = lake.answer((SPIKES,), lambda pins: lake.spikes.page(pins[SPIKES], query))
     return _page(pins, page)
 
 
@@ -164,17 +159,7 @@ def acknowledge_spike(
 def completeness(request: Request, query: Annotated[CompletenessParameters, Query()]) -> Response:
     lake = _lake(request)
     pins, page = lake.answer(
-        (OPS_COMPLETENESS,),
-        lambda pins: completeness_page(
-            lake.reader,
-            pins[OPS_COMPLETENESS],
-            query.symbol_list,
-            query.start,
-            query.end,
-            query.only_incomplete,
-            query.limit,
-            query.cursor,
-        ),
+        (OPS_COMPLETENESS,), lambda pins: completeness_page(lake.reader, pins[OPS_COMPLETENESS], query)
     )
     return _page(pins, page)
 
@@ -182,12 +167,7 @@ def completeness(request: Request, query: Annotated[CompletenessParameters, Quer
 @router.get("/audit", response_model=answers.AuditAnswer, summary="Micro-batches and maintenance runs, newest first")
 def audit(request: Request, query: Annotated[AuditParameters, Query()]) -> Response:
     lake = _lake(request)
-    pins, page = lake.answer(
-        (OPS_AUDIT,),
-        lambda pins: audit_page(
-            lake.reader, pins[OPS_AUDIT], query.kind, query.start, query.end, query.limit, query.cursor
-        ),
-    )
+    pins, page = lake.answer((OPS_AUDIT,), lambda pins: audit_page(lake.reader, pins[OPS_AUDIT], query))
     return _page(pins, page)
 
 

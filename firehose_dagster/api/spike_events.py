@@ -1,6 +1,5 @@
 """Spike events, with the line of text that their webhook carries, and one spike with all that surrounds it."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,14 +8,16 @@ from typing import Any
 from firehose_dagster.alerts.message import Spike, text
 from firehose_dagster.api.conditions import Condition
 from firehose_dagster.api.lake_reader import LakeReader
-from firehose_dagster.api.paging import Page, Scope, Window, behind, newest_first
+from firehose_dagster.api.newest_first import NewestFirst
+from firehose_dagster.api.paging import Page
+from firehose_dagster.api.parameters import SpikesParameters
 from firehose_dagster.api.pinned_tables import Pin
 from firehose_dagster.api.shown_columns import Row
 from firehose_dagster.contracts.columns import Decimal as DecimalType
 from firehose_dagster.contracts.columns import Scalar
 from firehose_dagster.contracts.trade_tables import SPIKES
 
-SPIKES_SPAN = timedelta(days=7)
+_EVENTS = NewestFirst("minute", "spike_id", step=timedelta(minutes=1), span=timedelta(days=7))
 _DELIVERY_COLUMNS = ("attempt", "outcome", "http_status", "detail", "attempted_at", "duration_ms", "run_id")
 _TYPES = {column.name: column.type for column in SPIKES.columns}
 
@@ -27,33 +28,13 @@ class SpikeEvents:
     def __init__(self, reader: LakeReader) -> None:
         self._reader = reader
 
-    def page(
-        self,
-        pin: Pin,
-        symbols: Sequence[str],
-        kind: str | None,
-        start: datetime | None,
-        end: datetime | None,
-        limit: int,
-        cursor: str | None,
-    ) -> Page:
+    def page(self, pin: Pin, query: SpikesParameters) -> Page:
         """A page of events, newest first. Raises CursorError."""
-        scope = Scope(f"spikes|{','.join(symbols)}|{kind}|{start}|{end}")
-        newest = pin.newest("minute")
-        held_until = None if newest is None else newest + timedelta(minutes=1)
-        conditions = Window.of(start, end, held_until, SPIKES_SPAN).conditions("minute")
-        if symbols:
-            conditions.append(Condition("symbol", "in", list(symbols)))
-        if kind is not None:
-            conditions.append(Condition("kind", "=", kind))
-        tail, parameters = "", list[Any]()
-        if cursor is not None:
-            tail, parameters, pruning = behind("minute", "spike_id", scope.position(cursor, 2))
-            conditions += pruning
-        rows = self._reader.rows(
-            pin, conditions, f"{tail} {newest_first('minute', 'spike_id')}", [*parameters, limit + 1]
-        )
-        return scope.page([_with_text(row) for row in rows], limit, lambda row: [row["minute"], row["spike_id"]])
+        conditions = [Condition("symbol", "in", query.symbol_list)] if query.symbols else []
+        if query.kind is not None:
+            conditions.append(Condition("kind", "=", query.kind))
+        page = _EVENTS.page(self._reader, pin, query, conditions)
+        return Page([_with_text(row) for row in page.rows], page.next_cursor)
 
     def one(self, pin: Pin, spike_id: str) -> Row | None:
         """The event of this id."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firehose_dagster.api.conditions import Condition, DataFile, Operator, pruned
-from firehose_dagster.api.paging import CursorError, Scope, Window
+from firehose_dagster.api.paging import CursorError, Place, Scope, Window
 
 _MEETS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda value, wanted: value == wanted,
@@ -47,21 +47,21 @@ def test_a_column_without_bounds_leaves_nothing_out() -> None:
     assert pruned([file], [Condition("n", "=", 1)]) == [file]
 
 
-@given(st.lists(st.text(), max_size=3))
-def test_a_cursor_gives_its_position_back(position: list[str]) -> None:
-    scope = Scope("minutes|A")
-    assert scope.position(scope.cursor(position), len(position)) == position
+@given(st.lists(st.text(), max_size=3), st.none() | st.datetimes(timezones=st.just(UTC)))
+def test_a_cursor_gives_its_place_back(position: list[str], since: datetime | None) -> None:
+    scope, place = Scope("minutes|A"), Place(position, since)
+    assert scope.place(scope.cursor(place), len(position)) == place
 
 
 @given(st.text())
 def test_any_other_text_is_no_cursor(text: str) -> None:
     with pytest.raises(CursorError):
-        Scope("minutes|A").position(text, 1)
+        Scope("minutes|A").place(text, 1)
 
 
 def test_a_cursor_of_other_parameters_is_refused() -> None:
     with pytest.raises(CursorError, match="other parameters"):
-        Scope("minutes|A").position(Scope("minutes|B").cursor(["x"]), 1)
+        Scope("minutes|A").place(Scope("minutes|B").cursor(Place(["x"], None)), 1)
 
 
 def test_a_window_is_as_asked_and_by_default_ends_with_what_is_held() -> None:

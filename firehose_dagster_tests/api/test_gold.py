@@ -4,13 +4,19 @@ ALPHA trades (100 + (minute + n) % 3) for quantities 1, 2, 3; in minute 35 (10:1
 1 and 0.501 for 2; in minute 37 (10:17) the second at 0.601.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from firehose_dagster_tests.api.conftest import data
+from firehose_dagster.api.application import create_application
+from firehose_dagster.contracts.trade_tables import GOLD
+from firehose_dagster.settings import Settings
+from firehose_dagster_tests.api.conftest import NEWEST, data
+from firehose_dagster_tests.api.market_lake import Market, write_market
+from firehose_dagster_tests.verification.small_lake import append
 
 
 def test_latest_gives_each_symbols_newest_minute_with_decimals_as_text(small: TestClient) -> None:
@@ -76,6 +82,20 @@ def test_pages_hold_each_minute_once(market: TestClient, order: str) -> None:
     # A day without every seventh minute: of the 1440 minutes ago = 0 to 1439 those with ago % 7 == 3 are 206.
     assert len(times) == 1440 - 206
     assert times == sorted(set(times), reverse=order == "desc")
+
+
+def test_minutes_that_come_between_two_pages_take_none_from_the_second(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write_market(settings, Market(NEWEST, minutes=26 * 60, symbols=("BTCUSDT",)))
+    asked = {"symbol": "BTCUSDT", "order": "desc", "limit": "1000"}
+    with TestClient(create_application(settings)) as client:
+        first = client.get("/v1/minutes", params=asked).json()
+        append(settings, GOLD, Market(NEWEST + timedelta(hours=3), minutes=60, symbols=("BTCUSDT",)).gold(), {})
+        client.app.state.lake.forget((GOLD,))  # type: ignore[attr-defined] # a FastAPI application
+        second = client.get("/v1/minutes", params={**asked, "cursor": first["next_cursor"]}).json()
+    times = [datetime.fromisoformat(row["minute"]) for row in first["data"] + second["data"]]
+    assert times == [NEWEST - timedelta(minutes=ago) for ago in range(24 * 60)]
+    assert second["next_cursor"] is None
 
 
 def test_the_pulse_adds_up_the_window(small: TestClient) -> None:

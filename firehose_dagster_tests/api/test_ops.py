@@ -1,8 +1,16 @@
 """Completeness by hour and the audit."""
 
+from datetime import datetime, timedelta
+from pathlib import Path
+
 from fastapi.testclient import TestClient
 
-from firehose_dagster_tests.api.conftest import data
+from firehose_dagster.api.application import create_application
+from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
+from firehose_dagster.settings import Settings
+from firehose_dagster_tests.api.conftest import NEWEST, data
+from firehose_dagster_tests.api.market_lake import Market, completeness_of, write_market
+from firehose_dagster_tests.verification.small_lake import append
 
 
 def test_completeness_is_empty_until_it_was_judged(small: TestClient) -> None:
@@ -33,6 +41,20 @@ def test_pages_of_completeness_hold_each_hour_of_each_symbol_once(market: TestCl
         cursor = {"cursor": answer["next_cursor"]}
     assert len(rows) == len(set(rows)) == 5 * 24
     assert [hour for hour, _ in rows] == sorted((hour for hour, _ in rows), reverse=True)
+
+
+def test_hours_that_come_between_two_pages_take_none_from_the_second(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write_market(settings, Market(NEWEST, minutes=5, symbols=("BTCUSDT",)), hours=200)
+    with TestClient(create_application(settings)) as client:
+        first = client.get("/v1/completeness", params={"limit": 100}).json()
+        later = Market(NEWEST + timedelta(hours=5), minutes=5, symbols=("BTCUSDT",))
+        append(settings, OPS_COMPLETENESS, completeness_of(later, hours=5), {})
+        client.app.state.lake.forget((OPS_COMPLETENESS,))  # type: ignore[attr-defined] # a FastAPI application
+        second = client.get("/v1/completeness", params={"limit": 100, "cursor": first["next_cursor"]}).json()
+    hours = [datetime.fromisoformat(row["hour"]) for row in first["data"] + second["data"]]
+    newest_hour = NEWEST.replace(minute=0)
+    assert hours == [newest_hour - timedelta(hours=ago) for ago in range(7 * 24)]
 
 
 def test_the_audit_comes_newest_first_with_counts_by_rule(market: TestClient) -> None:

@@ -49,6 +49,13 @@ def test_a_cursor_is_refused_where_it_was_not_given(small: TestClient) -> None:
     assert problem(small, "/v1/minutes", symbol="BETA", cursor=cursor) == (422, "invalid-request", ["query.cursor"])
 
 
+def test_a_cursor_is_good_for_any_page_size_but_for_no_other_filter_or_table(small: TestClient) -> None:
+    cursor = small.get("/v1/spikes", params={"limit": 1}).json()["next_cursor"]
+    assert len(small.get("/v1/spikes", params={"limit": 2, "cursor": cursor}).json()["data"]) == 2
+    for path, others in (("/v1/spikes", {"kind": "price"}), ("/v1/completeness", {}), ("/v1/audit", {})):
+        assert problem(small, path, cursor=cursor, **others) == (422, "invalid-request", ["query.cursor"])
+
+
 def test_unknown_paths_and_methods_are_problems_too(small: TestClient) -> None:
     assert problem(small, "/v2/pulse")[:2] == (404, "not-found")
     answer = small.delete("/v1/pulse")
