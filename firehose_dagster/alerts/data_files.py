@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 
 import pyarrow as pa
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import FileScanTask
 from pyiceberg.table import Table as IcebergTable
@@ -23,8 +24,8 @@ class DataFileCache:
         self._held: dict[_FilesKey, pa.Table] = {}
         self._lock = threading.Lock()
 
-    def read(self, table: IcebergTable, candidates: str) -> pa.Table:
-        """All rows of the files of the current snapshot that may hold rows that the filter text `candidates` keeps.
+    def read(self, table: IcebergTable, candidates: BooleanExpression) -> pa.Table:
+        """All rows of the files of the current snapshot that may hold rows that the filter `candidates` keeps.
 
         More rows than asked for come back: the filter prunes files, the caller judges rows.
         """

@@ -1,7 +1,6 @@
 """What the lake says of spikes and their deliveries: reads `crypto_spikes`, reads and appends `ops_deliveries`."""
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -10,10 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table as IcebergTable
-from sqlalchemy.exc import SQLAlchemyError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from firehose_dagster.alerts.data_files import DataFileCache
@@ -22,13 +20,16 @@ from firehose_dagster.alerts.message import Spike
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.iceberg_schema import schema
+from firehose_dagster.lake.presence import LAKE_AWAY, lake_was_made
+from firehose_dagster.lake.row_filters import all_of, at_least, below, one_of
+from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 LOOKBACK = timedelta(days=2)
 """Spikes detected, and attempts made, longer ago are not planned any more; a replay brings one back."""
-_SPIKE_ID = re.compile(r"spike_[0-9a-f-]{36}")
 _KEY_COLUMNS = ("spike_id", "symbol", "minute", "kind")
 _SPIKE_COLUMNS = tuple(field.name for field in fields(Spike))
 
@@ -77,9 +78,10 @@ class Ledger:
         if not keys:
             return {}
         minutes = [key.minute for key in keys]
-        wanted = (
-            f"{_one_of(key.spike_id for key in keys)} "
-            f"and minute >= '{min(minutes).isoformat()}' and minute <= '{max(minutes).isoformat()}'"
+        wanted = all_of(
+            one_of("spike_id", (key.spike_id for key in keys)),
+            at_least("minute", min(minutes).isoformat()),
+            below("minute", (max(minutes) + timedelta(minutes=1)).isoformat()),
         )
         table = self._load(SPIKES.identifier)
         with _failures_of(SPIKES.identifier):
@@ -88,12 +90,12 @@ class Ledger:
 
     def deliveries_of(self, spike_ids: Iterable[str]) -> list[Delivery]:
         """Every row ever written for these spikes."""
-        known_form = [spike_id for spike_id in spike_ids if _SPIKE_ID.fullmatch(spike_id)]
-        if not known_form:
+        wanted = frozenset(spike_ids)
+        if not wanted:
             return []
         table = self._load(OPS_DELIVERIES.identifier)
         with _failures_of(OPS_DELIVERIES.identifier):
-            rows = table.scan(row_filter=_one_of(known_form)).to_arrow().to_pylist()
+            rows = table.scan(row_filter=one_of("spike_id", wanted)).to_arrow().to_pylist()
         return [_delivery(row) for row in rows]
 
     def append(self, deliveries: Sequence[Delivery]) -> None:
@@ -121,12 +123,20 @@ class Ledger:
         since = now - LOOKBACK
         table = self._load(identifier)
         with _failures_of(identifier):
-            rows: list[dict[str, Any]] = cache.read(table, f"{column} >= '{since.isoformat()}'").to_pylist()
+            rows: list[dict[str, Any]] = cache.read(table, at_least(column, since.isoformat())).to_pylist()
         return [row for row in rows if row[column] >= since]
 
     def _load(self, identifier: str) -> IcebergTable:
         with _failures_of(identifier):
             return self._catalog.load_table(identifier)
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of this installation's lake. Raises LedgerError where there is no lake yet, or it does not answer."""
+    if not lake_was_made(settings):
+        raise LedgerError(f"there is no lake in {settings.lake_dir} yet; the stream makes it when it starts")
+    with _failures_of("the catalog (FIREHOSE_CATALOG_URI)"):
+        return Ledger(open_catalog(settings))
 
 
 @contextmanager
@@ -135,13 +145,8 @@ def _failures_of(identifier: str) -> Iterator[None]:
         yield
     except NoSuchTableError as error:
         raise LedgerError(f"{identifier} is not there yet; the stream makes it when it starts") from error
-    except (RESTError, CommitFailedException, SQLAlchemyError, pa.ArrowException, OSError) as error:
+    except LAKE_AWAY as error:
         raise LedgerError(f"{identifier}: {type(error).__name__}: {error}") from error
-
-
-def _one_of(spike_ids: Iterable[str]) -> str:
-    """Filter text; only for ids of the known form, which need no quoting."""
-    return f"spike_id in ({', '.join(repr(spike_id) for spike_id in sorted(set(spike_ids)))})"
 
 
 def _snapshot_id(table: IcebergTable) -> int | None:

@@ -4,10 +4,9 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from firehose_dagster.alerts.ledger import Ledger
+from firehose_dagster.alerts.ledger import open_ledger
 from firehose_dagster.alerts.outbox import replays
 from firehose_dagster.errors import ExplainedError
-from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -24,9 +23,9 @@ def replay(settings: Settings, spike_ids: Sequence[str]) -> int:
     """Make these spikes due at once, whatever their age, under their old ids; the sensor then delivers them.
 
     Returns how many. Raises ReplayError naming every spike that is delivered already or was never recorded (then
-    nothing is written), LedgerError where the lake does not answer.
+    nothing is written), LedgerError where there is no lake or it does not answer.
     """
-    ledger = Ledger(open_catalog(settings))
+    ledger = open_ledger(settings)
     try:
         rows = replays(spike_ids, ledger.deliveries_of(spike_ids), datetime.now(UTC), WRITTEN_BY)
     except ValueError as error:

@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import RESTError
-from requests import RequestException
-from sqlalchemy.exc import SQLAlchemyError
 
 from firehose_dagster.alerts.ledger import Ledger, LedgerError
 from firehose_dagster.api.gold_minutes import GoldMinutes
@@ -26,7 +22,8 @@ from firehose_dagster.api.problems import ApiProblem
 from firehose_dagster.api.pulse_reader import PulseReader
 from firehose_dagster.api.spike_events import SpikeEvents
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.lake.catalog import open_catalog, sqlite_path
+from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.presence import LAKE_AWAY, lake_was_made
 from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +31,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 _GONE = (FileNotFoundError, duckdb.IOException)
-_AWAY = (RESTError, RequestException, SQLAlchemyError, LedgerError, pa.ArrowException, OSError)
+_AWAY: tuple[type[Exception], ...] = (*LAKE_AWAY, LedgerError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +109,7 @@ class LakeAccess:
 
     @cached_property
     def _catalog(self) -> Catalog:
-        # A reader makes no lake: two processes that make the embedded catalog at once are in each other's way.
-        if not self._settings.catalog_uri and not Path(sqlite_path(self._settings)).exists():
+        if not lake_was_made(self._settings):
             detail = f"there is no lake in {self._settings.lake_dir} yet; the stream makes it when it starts"
             raise ApiProblem("lake-unavailable", detail)
         return open_catalog(self._settings)

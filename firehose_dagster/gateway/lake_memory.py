@@ -7,16 +7,14 @@ import logging
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
-from sqlalchemy.exc import SQLAlchemyError
+from pyiceberg.exceptions import NoSuchTableError
 
 from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
-from firehose_dagster.lake.catalog import open_catalog, sqlite_path
+from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes, read_holes
+from firehose_dagster.lake.presence import LAKE_AWAY, lake_was_made
 from firehose_dagster.lake.query import QueryError, run_query
 from firehose_dagster.settings import Settings
 
@@ -24,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 APPEND_EVERY_SECONDS = 2.0
 RETRY_SECONDS = 30.0
+_AWAY: tuple[type[Exception], ...] = (*LAKE_AWAY, QueryError)
 _LAST_IDS = "SELECT symbol, max(last_agg_id) AS last_agg_id FROM crypto_gold_minute GROUP BY symbol"
 
 
@@ -101,8 +100,7 @@ class LakeMemory:
         return True
 
     def _open(self) -> Catalog:
-        if not self._settings.catalog_uri and not Path(sqlite_path(self._settings)).is_file():
-            # Opening would make it; that is for the stream to do.
+        if not lake_was_made(self._settings):
             raise LakeAwayError("there is no lake in this home yet")
         if self._catalog is None:
             self._catalog = open_catalog(self._settings)
@@ -114,6 +112,6 @@ class LakeMemory:
             yield
         except NoSuchTableError as error:
             raise LakeAwayError("the stream has not made its tables yet") from error
-        except (RESTError, CommitFailedException, SQLAlchemyError, pa.ArrowException, QueryError, OSError) as error:
+        except _AWAY as error:
             self._catalog = None
             raise LakeAwayError(f"{type(error).__name__}: {error}") from error

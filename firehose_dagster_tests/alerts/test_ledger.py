@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def test_spikes_detected_lately_are_found_whatever_minute_they_are_of(settings: 
 def test_full_rows_come_back_by_id(settings: Settings, ledger: Ledger) -> None:
     append_spikes(settings, [SPIKE, spike_of("ETHUSDT", this_minute())])
     absent = spike_of("XRPUSDT", this_minute())
-    assert ledger.spikes([SPIKE.key, absent.key]) == {SPIKE.spike_id: SPIKE}
+    # A person who starts the job may name anything.
+    odd = replace(SPIKE.key, spike_id="""it's "so" or 1=1""")
+    assert ledger.spikes([SPIKE.key, absent.key, odd]) == {SPIKE.spike_id: SPIKE}
     assert ledger.spikes([]) == {}
 
 
@@ -83,3 +86,15 @@ def test_replay_writes_a_row_that_makes_the_spike_due(settings: Settings, ledger
     assert [(row.attempt, row.outcome) for row in ledger.recent_deliveries(datetime.now(UTC))] == [(2, "replay")]
     with pytest.raises(ReplayError, match="never attempted"):
         replay(settings, ["spike_of_nobody"])
+
+
+def test_a_replay_where_there_is_no_lake_says_so_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=f"there is no lake in {tmp_path}"):
+        replay(Settings(home=tmp_path), [SPIKE.spike_id])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_replay_whose_catalog_does_not_answer_names_the_setting(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, catalog_uri="http://127.0.0.1:9/", warehouse="s3://lake/warehouse")
+    with pytest.raises(LedgerError, match="FIREHOSE_CATALOG_URI"):
+        replay(settings, [SPIKE.spike_id])
