@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
 Outcome = Literal["delivered", "failed", "unknown", "expired", "dead", "replay", "acknowledged"]
 """`delivered`: the receiver answered 2xx. `failed`: it answered otherwise, or was never reached. `unknown`: no answer
 came, it may hold the alert. `expired`: too old to post, never posted. `dead`: given up. `replay`: a person asked for it
 again. `acknowledged`: the receiver called back, it has processed the alert."""
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,16 @@ from aiohttp import web
 from firehose_dagster.alerts.failure_message import FailurePayload
 from firehose_dagster.alerts.message import EVENT_TYPE, SpikeData, SpikePayload
 from firehose_dagster.alerts.signature import refusal, signer
+from firehose_dagster.errors import ExplainedError
 
 logger = logging.getLogger(__name__)
 
 REMEMBERED_IDS = 100_000
 """Ids known as received; older ones are forgotten, and a repeat of them would be printed again."""
+
+
+class ReceiverPortError(ExplainedError):
+    """The port cannot be listened on; the message names the setting."""
 
 
 class ReceiverStatus(msgspec.Struct, kw_only=True):
@@ -36,7 +41,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class Receiver:
-    """Routes and state of one receiver. Raises ValueError for a secret that cannot verify."""
+    """Routes and state of one receiver. Raises SecretUnusableError."""
 
     def __init__(self, secret: str, write: Callable[[str], object] = print) -> None:
         self.status = ReceiverStatus()
@@ -96,7 +101,7 @@ def line(alert: SpikePayload | FailurePayload, received_at: datetime) -> str:
 def run_receiver(port: int, secret: str, host: str = "127.0.0.1", write: Callable[[str], object] = print) -> None:
     """Serve until SIGTERM or SIGINT; call it from the main thread.
 
-    Raises ValueError for a secret that cannot verify, OSError naming setting and remedy where the port is taken.
+    Raises SecretUnusableError, and ReceiverPortError where the port is taken.
     """
     app = Receiver(secret, write).app()
 
@@ -109,8 +114,8 @@ def run_receiver(port: int, secret: str, host: str = "127.0.0.1", write: Callabl
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise OSError(
-            error.errno, f"port {port} of the webhook receiver is taken; free it or set FIREHOSE_RECEIVER_PORT"
+        raise ReceiverPortError(
+            f"port {port} of the webhook receiver is taken; free it or set FIREHOSE_RECEIVER_PORT"
         ) from error
     logger.info("webhook receiver stopped port=%s", port)
 

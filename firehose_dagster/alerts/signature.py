@@ -7,10 +7,16 @@ from collections.abc import Mapping
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from firehose_dagster.errors import ExplainedError
+
 SECRET_BYTES = 32
 """Standard Webhooks asks for 24 to 64."""
 _SHORTEST_SECRET_BYTES = 24
 _PREFIX = "whsec_"
+
+
+class SecretUnusableError(ExplainedError, ValueError):
+    """The secret can neither sign nor verify. The message does not tell it."""
 
 
 def new_secret() -> str:
@@ -21,7 +27,7 @@ def new_secret() -> str:
 def signer(secret: str) -> Webhook:
     """The object that signs and verifies with `secret`.
 
-    Raises ValueError, without the secret in its text, where it is not base64 or shorter than 24 bytes.
+    Raises SecretUnusableError where it is not base64 or shorter than 24 bytes.
     """
     remedy = (
         f"FIREHOSE_WEBHOOK_SECRET must be `{_PREFIX}` followed by base64 of at least {_SHORTEST_SECRET_BYTES} "
@@ -31,9 +37,9 @@ def signer(secret: str) -> Webhook:
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"the webhook secret is not base64: {remedy}") from None
+        raise SecretUnusableError(f"the webhook secret is not base64: {remedy}") from None
     if len(key) < _SHORTEST_SECRET_BYTES:
-        raise ValueError(f"the webhook secret has {len(key)} bytes: {remedy}")
+        raise SecretUnusableError(f"the webhook secret has {len(key)} bytes: {remedy}")
     return Webhook(key)
 
 

@@ -35,7 +35,7 @@ class DeliveryOutcome:
 class WebhookSender:
     """Posts to one URL over one kept connection; use it as a context manager.
 
-    Raises ValueError when made with a secret that cannot sign.
+    Raises SecretUnusableError when it is made.
     """
 
     def __init__(self, url: str, secret: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:

@@ -1,14 +1,13 @@
 """The webhook secret of an installation: the setting, else one made once per home."""
 
-import base64
+import contextlib
 import os
-import secrets
+import tempfile
 
 from pydantic import SecretStr
 
+from firehose_dagster.alerts.signature import new_secret
 from firehose_dagster.settings import Settings
-
-_SECRET_BYTES = 32
 
 
 def webhook_secret(settings: Settings) -> SecretStr:
@@ -16,12 +15,12 @@ def webhook_secret(settings: Settings) -> SecretStr:
     if settings.webhook_secret.get_secret_value():
         return settings.webhook_secret
     path = settings.state_dir / "webhook_secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return SecretStr(path.read_text().strip())
-    with os.fdopen(descriptor, "w") as file:
-        secret = "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        file.write(f"{secret}\n")
-    return SecretStr(secret)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name) as file:
+            file.write(f"{new_secret()}\n")
+            file.flush()
+            # Whole or not at all; of two at once the first one's is everybody's.
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
+    return SecretStr(path.read_text().strip())

@@ -8,7 +8,9 @@ import urllib.request
 import pytest
 
 from firehose_dagster.alerts.message import body
+from firehose_dagster.alerts.receiver import run_receiver
 from firehose_dagster.alerts.webhook import WebhookSender
+from firehose_dagster.cli import main
 from firehose_dagster_tests.alerts.examples import SECRET, SPIKE, free_port, receiving
 
 
@@ -34,9 +36,12 @@ def test_a_signed_body_that_is_no_spike_is_answered_400() -> None:
     assert lines == []
 
 
-PROGRAM = (
-    "import sys; from firehose_dagster.alerts.receiver import run_receiver; run_receiver(int(sys.argv[1]), sys.argv[2])"
-)
+PROGRAM = """
+import sys
+from firehose_dagster.alerts.receiver import run_receiver
+from firehose_dagster.cli import main
+main(lambda: run_receiver(int(sys.argv[1]), sys.argv[2]))
+"""
 
 
 def test_sigterm_stops_it_with_exit_code_0() -> None:
@@ -62,10 +67,15 @@ def test_a_taken_port_is_named_with_its_setting() -> None:
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM, str(port), SECRET], capture_output=True, text=True, check=False
         )
-    assert run.returncode == 1
-    assert f"port {port} of the webhook receiver is taken; free it or set FIREHOSE_RECEIVER_PORT" in run.stderr
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1] == (
+        f"firehose: port {port} of the webhook receiver is taken; free it or set FIREHOSE_RECEIVER_PORT"
+    )
 
 
-def test_it_refuses_to_start_without_a_secret() -> None:
-    with pytest.raises(ValueError, match="FIREHOSE_WEBHOOK_SECRET"), receiving(free_port(), ""):
-        pass
+def test_it_refuses_to_start_without_a_secret_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(lambda: run_receiver(free_port(), ""))
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("firehose: the webhook secret has 0 bytes: FIREHOSE_WEBHOOK_SECRET must be")
