@@ -22,7 +22,8 @@ from firehose_dagster.binance.limits import (
 )
 from firehose_dagster.binance.request_weight import WeightBudget
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+"""A gateway that stops waits for the answers that are under way, and has its last records to flush after that."""
 LONGEST_WAIT_SECONDS = 1.0
 """A wait for weight is looked at again this often, so that a stop is noticed."""
 NOT_FOUND_STATUS = 404
@@ -140,7 +141,9 @@ class ExchangeRest:
             )
         if response.is_success:
             return response.content
-        message = f"{self.base_url}{path} answered {response.status_code}: {response.text[:200]}"
+        # In one line, for it goes to the log; a firewall answers with a page.
+        said = " ".join(response.text.split())[:200]
+        message = f"{self.base_url}{path} answered {response.status_code}: {said}"
         if response.is_client_error and wait is None:
             raise ExchangeRefusedError(message, response.status_code)
         if response.status_code == FORBIDDEN_STATUS:

@@ -97,6 +97,9 @@ class Session:
         """
         try:
             self._connect_and_receive()
+        except websocket.WebSocketBadStatusException as error:
+            # Its text holds all headers and the whole body, which may be a page of a firewall.
+            return f"the handshake was answered {error.status_code}"
         except (websocket.WebSocketException, wire.ProtocolError, ConnectionLostError, QueueFullError) as error:
             return f"{type(error).__name__}: {error}"
         except OSError as error:

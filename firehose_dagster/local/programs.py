@@ -87,7 +87,6 @@ def receiver_program(settings: Settings) -> Program:
 def dagster_programs(settings: Settings) -> tuple[Program, ...]:
     """Code server, webserver and daemon, in the order they start."""
     workspace = str(settings.dagster_home / "workspace.yaml")
-    reachable_host = _LOOPBACK if settings.ui_host in {"0.0.0.0", "::"} else settings.ui_host  # noqa: S104 - compared, not bound
     return (
         Program(
             name=CODE_SERVER,
@@ -106,7 +105,7 @@ def dagster_programs(settings: Settings) -> tuple[Program, ...]:
                 *(sys.executable, "-m", "dagster_webserver"),
                 *("-h", settings.ui_host, "-p", str(settings.ui_port), "-w", workspace),
             ),
-            is_ready=lambda: answers_ok(f"http://{reachable_host}:{settings.ui_port}/server_info"),
+            is_ready=lambda: answers_ok(f"http://{_reachable(settings.ui_host)}:{settings.ui_port}/server_info"),
             ready_seconds=120,
             ports=(("ui_port", settings.ui_host, settings.ui_port),),
         ),
@@ -116,23 +115,28 @@ def dagster_programs(settings: Settings) -> tuple[Program, ...]:
 
 def api_program(settings: Settings) -> Program:
     """The read API with its live page; before there is a lake it says so."""
-    reachable_host = _LOOPBACK if settings.api_host in {"0.0.0.0", "::"} else settings.api_host  # noqa: S104 - compared, not bound
     return Program(
         name=API,
         command=firehose_command("api"),
-        is_ready=lambda: answers_ok(f"http://{reachable_host}:{settings.api_port}/"),
+        is_ready=lambda: answers_ok(f"http://{_reachable(settings.api_host)}:{settings.api_port}/"),
         ports=(("api_port", settings.api_host, settings.api_port),),
     )
 
 
 def gateway_program() -> Program:
     """The gateway without Dagster."""
-    return Program(name=GATEWAY, command=firehose_command("gateway"), stop_seconds=30)
+    # The last answers of REST are waited for, then Kafka's confirmations, for half a minute at most.
+    return Program(name=GATEWAY, command=firehose_command("gateway"), stop_seconds=60)
 
 
 def streams_program() -> Program:
     """The stream without Dagster. It finishes its batch before it stops."""
     return Program(name=STREAMS, command=firehose_command("streams"), stop_seconds=60, stops_group=False)
+
+
+def _reachable(host: str) -> str:
+    """Where this machine asks what listens on `host`."""
+    return _LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound
 
 
 def answers_ok(url: str, timeout_seconds: float = _PROBE_TIMEOUT_SECONDS) -> bool:

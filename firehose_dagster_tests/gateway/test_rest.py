@@ -72,6 +72,17 @@ def test_a_rate_limit_says_when_to_come_back(status: int, headers: dict[str, str
     assert raised.value.retry_after_seconds == seconds
 
 
+def test_a_page_of_a_firewall_is_told_in_one_line() -> None:
+    page = httpx.Response(502, text="<html>\n  <h1>Bad\tGateway</h1>\n" + "<p>x</p>\n" * 100)
+    with _client(partial(_always, page)) as client, pytest.raises(ExchangeUnavailableError) as raised:
+        client.agg_trades("BTCUSDT", 1)
+    assert str(raised.value).startswith(
+        "https://exchange.test/api/v3/aggTrades answered 502: <html> <h1>Bad Gateway</h1> <p>x</p> <p>x</p>"
+    )
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
 def test_a_refused_request_is_told_from_an_exchange_in_trouble() -> None:
     body = {"code": -1121, "msg": "Invalid symbol."}
     with (
