@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from firehose_dagster.binance import limits
+
 ALL_SYMBOLS = "ALL"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
@@ -50,21 +52,21 @@ class Settings(BaseSettings):
         description="Messages read back per partition at gateway start, to find what is held and what is missing.",
     )
     gateway_symbols_per_connection: int = Field(
-        default=1_024,
+        default=limits.MAX_STREAMS_PER_CONNECTION,
         ge=1,
-        le=1_024,
+        le=limits.MAX_STREAMS_PER_CONNECTION,
         description="Most symbols on one WebSocket connection; the exchange allows 1,024.",
     )
     gateway_rotate_after_seconds: float = Field(
         default=23 * 3_600,
         gt=0,
-        le=24 * 3_600,
+        le=limits.CONNECTION_LIFE_SECONDS,
         description="Age at which a connection is replaced by a new one that overlaps it; the exchange cuts at 24 h.",
     )
     gateway_weight_per_minute: int = Field(
         default=4_800,
         ge=100,
-        le=6_000,
+        le=limits.REQUEST_WEIGHT_PER_MINUTE,
         description="REST weight a minute to stay below; the exchange allows an address 6,000, others on it included.",
     )
     gateway_queue_megabytes: int = Field(
@@ -261,11 +263,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _stack_names_its_services(self) -> Self:
         if self.profile == "stack":
-            missing = [
-                f"FIREHOSE_{name.upper()}" for name in ("kafka_bootstrap", "catalog_uri") if not getattr(self, name)
-            ]
-            if missing:
-                raise ValueError(f"profile `stack` was chosen, but not set: {', '.join(missing)}")
+            unset = [name for name in ("kafka_bootstrap", "catalog_uri") if not getattr(self, name)]
+            if unset:
+                variables = ", ".join(f"FIREHOSE_{name.upper()}" for name in unset)
+                raise ValueError(f"profile `stack` was chosen, but not set: {variables}")
         return self
 
     @property

@@ -79,11 +79,6 @@ class HeldIds:
         """The lowest id held; None where none is."""
         return self._firsts[0] if self._firsts else None
 
-    @property
-    def is_contiguous(self) -> bool:
-        """No id is missing between the lowest and the highest; true of the empty set."""
-        return len(self._firsts) <= 1
-
     def ranges(self) -> list[IdRange]:
         """What is held, ascending."""
         return [IdRange(first, last) for first, last in zip(self._firsts, self._lasts, strict=True)]

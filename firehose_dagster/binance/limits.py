@@ -30,10 +30,7 @@ CONNECTION_LIFE_SECONDS = 24 * 3_600
 PING_INTERVAL_SECONDS = 20
 """WS, CHANGELOG 2025-01-28: the server pings this often."""
 
-PONG_DEADLINE_SECONDS = 60
-"""WS. A pong must copy the ping's payload and come within this time."""
-
-SILENT_CONNECTION_SECONDS = 60
+SILENT_CONNECTION_SECONDS = 3 * PING_INTERVAL_SECONDS
 """Our choice: three pings missed. A connection that brought neither frame nor ping for so long is dead."""
 
 AGG_TRADES_WEIGHT = 4

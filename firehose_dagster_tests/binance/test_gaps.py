@@ -31,7 +31,6 @@ def test_ranges_hold_and_miss_what_a_plain_set_does(added: list[tuple[int, int]]
     assert [agg_id in held for agg_id in range(70)] == [agg_id in plain for agg_id in range(70)]
     assert held.highest == (max(plain) if plain else None)
     assert held.lowest == (min(plain) if plain else None)
-    assert held.is_contiguous == (not plain or len(plain) == max(plain) - min(plain) + 1)
 
 
 @given(st.permutations(range(40)))
