@@ -8,8 +8,8 @@ import msgspec
 from firehose_dagster.alerts.receiver import ReceiverStatus
 from firehose_dagster.gateway.status import GatewayStatus, read_status, status_path
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.progress import progress_path
 
-STREAMS_FILE = "streams.json"
 _HTTP_TIMEOUT_SECONDS = 3.0
 _Status = TypeVar("_Status")
 
@@ -39,7 +39,7 @@ def exchange_is_finished(settings: Settings) -> bool:
 
 def forget_progress(settings: Settings) -> None:
     """Remove the status files of processes that are gone, so that old figures are not taken for new ones."""
-    for path in (status_path(settings), settings.state_dir / STREAMS_FILE):
+    for path in (status_path(settings), progress_path(settings)):
         path.unlink(missing_ok=True)
 
 

@@ -40,7 +40,7 @@ class ProgressFile:
     """Counts batches and writes the file; atomically, so that a reader never sees half of it."""
 
     def __init__(self, settings: Settings, offsets: Mapping[int, int]) -> None:
-        self._path = _path(settings)
+        self._path = progress_path(settings)
         now = datetime.now(UTC)
         self.progress = StreamProgress(pid=os.getpid(), started_at=now, updated_at=now, offsets=dict(offsets))
         self._write()
@@ -84,9 +84,10 @@ class ProgressFile:
 def read_progress(settings: Settings) -> StreamProgress | None:
     """What the last host showed; it may be gone since. None where none ever ran on this home."""
     with contextlib.suppress(FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
-        return msgspec.json.decode(_path(settings).read_bytes(), type=StreamProgress)
+        return msgspec.json.decode(progress_path(settings).read_bytes(), type=StreamProgress)
     return None
 
 
-def _path(settings: Settings) -> Path:
+def progress_path(settings: Settings) -> Path:
+    """Where the progress of this home's stream stands."""
     return settings.state_dir / "streams.json"
