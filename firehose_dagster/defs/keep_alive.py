@@ -3,16 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 import msgspec
-import psutil
 
 from firehose_dagster.defs.gateway import gateway
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_states import FINISHED, UNFINISHED
 from firehose_dagster.defs.streams import streams
-from firehose_dagster.gateway.status import read_status
+from firehose_dagster.gateway.status import is_alive, read_status
 from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.lease import lease_is_held
@@ -23,15 +23,6 @@ LOOKS_BEFORE_LIFE = 24
 LOOKS_AFTER_LIFE = 6
 """The same once it was seen alive: a run that ends in good order gives its lease back some seconds before."""
 _LONGEST_PAUSE_SECONDS = 60
-_GATEWAY_SILENCE = timedelta(seconds=30)
-_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_GOING_ON = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(
@@ -83,7 +74,7 @@ def keep_alive(
     A run that goes on by Dagster's word, but of which nothing lives, is closed as failed first.
     """
     instance = context.instance
-    going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_GOING_ON), limit=1)
+    going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
     if going_on:
         run = going_on[0].dagster_run
         if run.status not in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
@@ -97,7 +88,7 @@ def keep_alive(
         )
     if is_alive():
         return dg.SensorResult(skip_reason="another process does this job's work on this home")
-    finished = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=_FINISHED), limit=8)
+    finished = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=FINISHED), limit=8)
     if finished:
         last = finished[0].dagster_run
         if last.status == dg.DagsterRunStatus.CANCELED and last.tags.get(STOPPED_BY_TAG) != STOPPED_BY_INSTALLATION:
@@ -135,8 +126,8 @@ def _pause_seconds(finished: Sequence[dg.RunRecord]) -> int:
 
 
 def _gateway_is_alive(settings: Settings) -> bool:
-    status = read_status(settings)
-    if status is None or status.state in ("stopped", "failed"):
+    try:
+        status = read_status(settings)
+    except msgspec.DecodeError:  # another version's: nothing is known, and the gateway's own lock admits one
         return False
-    # A status from the future was written before the clock was set back; one that lives writes the next in a second.
-    return psutil.pid_exists(status.pid) and abs(datetime.now(UTC) - status.updated_at) < _GATEWAY_SILENCE
+    return status is not None and is_alive(status, datetime.now(UTC))

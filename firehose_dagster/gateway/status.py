@@ -1,14 +1,17 @@
 """What the gateway says of itself, in a small file that others read: `<state_dir>/gateway.json`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+import psutil
 
 from firehose_dagster.settings import Settings
 
 STATUS_FILE = "gateway.json"
+_LONGEST_SILENCE = timedelta(seconds=30)
+"""A gateway that works writes once a second."""
 
 State = Literal["starting", "running", "stopped", "failed"]
 
@@ -85,6 +88,14 @@ def read_status(settings: Settings) -> GatewayStatus | None:
         return msgspec.json.decode(status_path(settings).read_bytes(), type=GatewayStatus)
     except FileNotFoundError:
         return None
+
+
+def is_alive(status: GatewayStatus, now: datetime) -> bool:
+    """Whether the process that wrote the status works, as far as it tells."""
+    if status.state in ("stopped", "failed"):
+        return False
+    # A status from the future was written before the clock was set back; one that lives writes the next in a second.
+    return psutil.pid_exists(status.pid) and abs(now - status.updated_at) < _LONGEST_SILENCE
 
 
 def utc_from_microseconds(epoch_us: int) -> datetime:

@@ -1,12 +1,16 @@
 """The keep-alive sensors' rule: exactly one run, unless a person wanted it off."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from firehose_dagster.defs.keep_alive import keep_alive
+from firehose_dagster.defs.keep_alive import gateway_keep_alive, keep_alive
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.gateway.status import status_path
 from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
+from firehose_dagster.settings import Settings
 
 JOB = "work"
 
@@ -46,6 +50,18 @@ def _alive() -> bool:
 
 def test_where_nothing_ran_a_run_is_requested(instance: dg.DagsterInstance) -> None:
     assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
+
+
+def test_a_status_of_another_version_does_not_keep_the_gateway_from_being_launched(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    path = status_path(Settings(home=tmp_path))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"state": "stopped", "pid": 1}')
+    context = dg.build_sensor_context(instance=instance, sensor_name="sensor")
+    result = gateway_keep_alive(context, firehose=FirehoseResource(home=str(tmp_path)))
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests == [dg.RunRequest()]
 
 
 @pytest.mark.parametrize("status", ["STARTING", "STARTED", "CANCELING"])
