@@ -11,7 +11,7 @@ from pydantic import Field
 
 from firehose_dagster.alerts.delivery import Delivery, SpikeKey
 from firehose_dagster.alerts.dispatch import dispatch
-from firehose_dagster.alerts.ledger import Ledger, LedgerError
+from firehose_dagster.alerts.ledger import Ledger, LedgerError, open_ledger
 from firehose_dagster.alerts.message import body, text
 from firehose_dagster.alerts.outbox import BACKOFF, Attempt, expiry, plan
 from firehose_dagster.alerts.signature import signer
@@ -22,8 +22,8 @@ from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_states import UNFINISHED
 from firehose_dagster.defs.table_metadata import asset_spec
-from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 
 ATTEMPTS_PER_RUN = 100
@@ -33,13 +33,6 @@ RUN_GIVEN_UP_AFTER = timedelta(minutes=10)
 ATTEMPTS_TAG = "firehose/attempts"
 SENSOR_RUN_ID = "spike_sensor"
 """Stands where a run id does in the rows that the sensor writes itself."""
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 ops_deliveries = asset_spec(
     OPS_DELIVERIES, deps=[dg.AssetKey([SPIKES.name])], group="alerts", kinds={"iceberg"}
@@ -74,7 +67,7 @@ class Selection:
 @lru_cache(maxsize=1)
 def _ledger(settings: Settings) -> Ledger:
     """One per process: the sensor looks every few seconds, and the ledger remembers the files it has read."""
-    return Ledger(open_catalog(settings))
+    return open_ledger(settings)
 
 
 @dg.op(description="Reads the spikes to deliver and leaves out what was recorded since they were planned.")
@@ -158,8 +151,8 @@ def spike_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResource
     if problem is not None:
         return dg.SensorResult(skip_reason=problem)
     now = datetime.now(UTC)
-    ledger = _ledger(settings)
     try:
+        ledger = _ledger(settings)
         position = ledger.position()
         if not has_work(context.cursor, position, now):
             return dg.SensorResult(skip_reason="nothing new, nothing due", cursor=context.cursor)
@@ -219,7 +212,7 @@ def _record(context: dg.HookContext, settings: Settings, rows: Sequence[Delivery
 
 def _unfinished_run_id(instance: dg.DagsterInstance, now: datetime) -> str | None:
     records = instance.get_run_records(
-        dg.RunsFilter(job_name=deliver_spikes.name, statuses=_UNFINISHED, created_after=now - RUN_GIVEN_UP_AFTER),
+        dg.RunsFilter(job_name=deliver_spikes.name, statuses=UNFINISHED, created_after=now - RUN_GIVEN_UP_AFTER),
         limit=1,
     )
     return records[0].dagster_run.run_id if records else None

@@ -11,7 +11,7 @@ import dagster as dg
 import msgspec
 
 from firehose_dagster.alerts.failures import RunEnd, alerts_of
-from firehose_dagster.alerts.webhook import WebhookSender
+from firehose_dagster.alerts.webhook import DeliveryOutcome, WebhookSender
 from firehose_dagster.alerts.webhook_target import webhook_url
 from firehose_dagster.defs.maintenance_pool import MAINTENANCE_JOBS
 from firehose_dagster.defs.resources import FirehoseResource
@@ -19,6 +19,8 @@ from firehose_dagster.defs.resources import FirehoseResource
 _RUNS_A_TICK = 50
 _GIVEN_UP_AFTER = timedelta(hours=6)
 """A receiver that is down for longer is not told any more; the run is red in the UI all the same."""
+_NOT_UNDERSTOOD = frozenset({400, 415, 422})
+"""The receiver knows no such event, and will know none later: it must not hold up the failures to come."""
 _OVERLAP = timedelta(seconds=1)
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
@@ -63,13 +65,24 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
                 run = run_end(context.instance, each)
                 for alert in alerts_of(run, _before(context.instance, each), MAINTENANCE_JOBS):
                     outcome = sender.post(alert.webhook_id, alert.body)
-                    if outcome.outcome in ("failed", "unknown") and now - run.ended_at < _GIVEN_UP_AFTER:
+                    if outcome.outcome == "delivered":
+                        posted += 1
+                    elif _comes_again(outcome, now - run.ended_at):
                         return dg.SensorResult(skip_reason=f"again later: {outcome.detail}", cursor=_encoded(cursor))
-                    posted += 1
+                    else:
+                        context.log.warning(f"{alert.webhook_id} is given up: {outcome.detail}")
                 cursor = _moved(cursor, each)
     except ValueError as error:
         return dg.SensorResult(skip_reason=f"no failure is posted: {error}", cursor=_encoded(cursor))
     return dg.SensorResult(skip_reason=f"{len(new)} runs ended, {posted} failures posted", cursor=_encoded(cursor))
+
+
+def _comes_again(outcome: DeliveryOutcome, age: timedelta) -> bool:
+    return (
+        outcome.outcome in ("failed", "unknown")
+        and outcome.http_status not in _NOT_UNDERSTOOD
+        and age < _GIVEN_UP_AFTER
+    )
 
 
 def run_end(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunEnd:

@@ -250,7 +250,14 @@ def test_without_a_lake_the_sensor_skips(tmp_path: Path, monkeypatch: pytest.Mon
     with dg.DagsterInstance.ephemeral() as instance:
         result = spike_sensor(dg.build_sensor_context(instance=instance), firehose=FirehoseResource())
     assert isinstance(result, dg.SensorResult)
-    assert "is not there yet" in _skip_reason(result)
+    assert f"there is no lake in {settings.lake_dir} yet" in _skip_reason(result)
+    assert not settings.home.exists()
+
+
+def test_a_catalog_that_does_not_answer_makes_the_sensor_skip(installation: Installation) -> None:
+    installation.monkeypatch.setenv("FIREHOSE_CATALOG_URI", "http://127.0.0.1:9/")
+    installation.monkeypatch.setenv("FIREHOSE_WAREHOUSE", "s3://lake/warehouse")
+    assert "FIREHOSE_CATALOG_URI" in _skip_reason(installation.look())
 
 
 def test_the_definitions_load_together() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 import pytest
+from aiohttp import web
 
 from firehose_dagster.defs.failure_alerts import failure_sensor
 from firehose_dagster.defs.resources import FirehoseResource
-from firehose_dagster_tests.alerts.examples import SECRET, free_port, receiving
+from firehose_dagster_tests.alerts.examples import SECRET, free_port, receiving, serving
 
 
 class FailureConfig(dg.Config):
@@ -117,6 +118,25 @@ def test_a_failure_waits_for_a_receiver_that_is_away(watch: Watch) -> None:
     with receiving(watch.port) as (receiver, _):
         assert watch.tick() == "1 runs ended, 1 failures posted"
         assert receiver.status.verified == 1
+
+
+def test_a_receiver_that_knows_no_such_event_does_not_hold_up_the_next_failure(watch: Watch) -> None:
+    watch.tick()
+    received: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        received.append(request.headers["webhook-id"])
+        return web.Response(status=400, text="no event of a known type")
+
+    app = web.Application()
+    app.router.add_post("/webhook", refuse)
+    with serving(app, watch.port):
+        watch.run(some_job, fails=True)
+        assert watch.tick() == "1 runs ended, 0 failures posted"
+        watch.run(expire_snapshots, fails=True)
+        watch.tick()
+        watch.tick()
+    assert len(received) == len(set(received)) == 2
 
 
 def test_without_a_secret_nothing_is_posted(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
