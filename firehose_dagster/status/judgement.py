@@ -61,10 +61,17 @@ def _of_streams(now: datetime, streams: StreamsHealth, gateway: GatewayHealth) -
 
 
 def _of_gateway(gateway: GatewayHealth) -> list[str]:
+    why = f" ({gateway.last_error})" if gateway.last_error else ""
     if not gateway.running:
-        why = f" ({gateway.last_error})" if gateway.last_error else ""
         return [f"no gateway runs{why}: start the job `gateway`, or `firehose gateway`"]
-    return [f"{gateway.missing_ids:,} trades wait to be healed"] if gateway.missing_ids else []
+    reasons = []
+    if gateway.connections < gateway.connections_planned:
+        reasons.append(f"{gateway.connections} of {gateway.connections_planned} connections to the exchange stand{why}")
+    elif gateway.state == "starting" and why:
+        reasons.append(f"the gateway waits to begin{why}")
+    if gateway.missing_ids:
+        reasons.append(f"{gateway.missing_ids:,} trades wait to be healed")
+    return reasons
 
 
 def _of_tables(tables: Sequence[TableHealth]) -> list[str]:

@@ -7,19 +7,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import psutil
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table as IcebergTable
-from sqlalchemy.exc import SQLAlchemyError
 
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS
 from firehose_dagster.contracts.position import AUDIT, WATERMARK
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.gateway.status import read_status
+from firehose_dagster.gateway.status import is_alive, read_status
 from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.presence import LAKE_AWAY, lake_was_made
 from firehose_dagster.lake.row_filters import at_least
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.settings import Settings
@@ -36,7 +35,7 @@ from firehose_dagster.status.report import (
 from firehose_dagster.streams.lease import lease_is_held
 from firehose_dagster.streams.progress import read_progress
 
-_GATEWAY_SILENCE = timedelta(seconds=30)
+_UNREADABLE: tuple[type[Exception], ...] = (*LAKE_AWAY, ValueError)
 _MAINTENANCE_LOOKBACK = timedelta(days=8)
 _COMPLETENESS_LOOKBACK = timedelta(hours=24)
 _MOST_FILES_LOOKED_AT = 5_000
@@ -55,7 +54,7 @@ def look(settings: Settings) -> StatusReport:
         audit = _maintenance(tables.get(OPS_AUDIT.name), now)
         completeness = _completeness(tables.get(OPS_COMPLETENESS.name), now)
         shown = [_table(name, table) for name, table in tables.items()]
-    except (SQLAlchemyError, RESTError, OSError, ValueError) as failure:
+    except _UNREADABLE as failure:
         error = f"the lake cannot be read: {type(failure).__name__}: {str(failure).splitlines()[0]}"
         audit, completeness, shown = [], None, []
     streams, gateway = _streams(settings, tables.get(SILVER.name)), _gateway(settings, now)
@@ -77,7 +76,7 @@ def look(settings: Settings) -> StatusReport:
 
 def _load(settings: Settings) -> dict[str, IcebergTable]:
     # Looking at a home must not make a lake there.
-    if not settings.catalog_uri and not (settings.lake_dir / "catalog.db").exists():
+    if not lake_was_made(settings):
         return {}
     catalog = open_catalog(settings)
     return {table.name: held for table in TABLES if (held := _load_table(catalog, table.identifier)) is not None}
@@ -120,12 +119,13 @@ def _gateway(settings: Settings, now: datetime) -> GatewayHealth:
         return GatewayHealth(running=False, last_error=f"its status file cannot be read: {error}")
     if status is None:
         return GatewayHealth(running=False)
-    alive = psutil.pid_exists(status.pid) and now - status.updated_at < _GATEWAY_SILENCE
     return GatewayHealth(
-        running=alive and status.state in ("starting", "running"),
+        running=is_alive(status, now),
         state=status.state,
         pid=status.pid,
         updated_at=status.updated_at,
+        connections=status.connections,
+        connections_planned=status.connections_planned,
         last_trade_at=status.last_trade_at,
         outstanding=status.outstanding,
         missing_ids=status.missing_ids,

@@ -25,7 +25,8 @@ def to_text(report: StatusReport) -> str:
         f"lag {_ms(streams.lag_ms)}, batch {_ms(streams.batch_ms)}, last {_ago(streams.updated_at, report.at)}"
     )
     lines.append(
-        f"gateway       {_running(gateway.running, gateway.pid)}, {gateway.outstanding:,} unconfirmed, "
+        f"gateway       {_running(gateway.running, gateway.pid)}, "
+        f"{gateway.connections} of {gateway.connections_planned} connections, {gateway.outstanding:,} unconfirmed, "
         f"{gateway.missing_ids:,} ids missing, last trade {_ago(gateway.last_trade_at, report.at)}"
     )
     known = report.completeness

@@ -33,6 +33,9 @@ class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     pid: int | None = None
     updated_at: datetime | None = None
+    connections: int = 0
+    """To the exchange, open now."""
+    connections_planned: int = 0
     last_trade_at: datetime | None = None
     outstanding: int = 0
     missing_ids: int = 0

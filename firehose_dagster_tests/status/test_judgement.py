@@ -56,6 +56,14 @@ def test_a_lake_that_cannot_be_read_is_unusable() -> None:
         (Seen(gateway=GatewayHealth(running=False, last_error="refused")), "no gateway runs (refused)"),
         (Seen(gateway=msgspec.structs.replace(GATEWAY, missing_ids=7)), "7 trades wait"),
         (
+            Seen(gateway=msgspec.structs.replace(GATEWAY, connections=1, connections_planned=2, last_error="cut")),
+            "1 of 2 connections to the exchange stand (cut)",
+        ),
+        (
+            Seen(gateway=msgspec.structs.replace(GATEWAY, state="starting", last_error="no route")),
+            "the gateway waits to begin (no route)",
+        ),
+        (
             Seen(completeness=CompletenessHealth(hours=2, sealed=1, missing_ids=3, looked_at=NOW)),
             "3 trades of the last",
         ),
@@ -68,6 +76,10 @@ def test_each_fault_alone_is_degraded_and_named(seen: Seen, reason: str) -> None
     health, (told,) = seen.judged()
     assert health == "degraded"
     assert reason in told
+
+
+def test_a_gateway_that_just_begins_is_no_fault() -> None:
+    assert Seen(gateway=msgspec.structs.replace(GATEWAY, state="starting")).judged() == ("healthy", [])
 
 
 def test_a_silent_market_is_no_fault_of_the_stream() -> None:

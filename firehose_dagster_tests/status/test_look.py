@@ -5,41 +5,25 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from firehose_dagster.cli import app
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.gateway.status import GatewayStatus, write_status
+from firehose_dagster.gateway.status import write_status
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
 from firehose_dagster.settings import Settings
 from firehose_dagster.status.look import look
 from firehose_dagster.status.rendering import to_json, to_text
+from firehose_dagster_tests.gateway.examples import GATEWAY_STATUS
 from firehose_dagster_tests.verification.small_lake import small_lake, write
 
 
 def _gateway_status(settings: Settings, updated_at: datetime) -> None:
     settings.state_dir.mkdir(parents=True)
-    write_status(
-        settings,
-        GatewayStatus(
-            **dict.fromkeys(
-                (
-                    *("symbols", "connections", "connections_planned", "reconnects", "frames", "bytes", "trades"),
-                    *("unparsable", "produced", "delivered", "outstanding", "gaps_found", "gaps_healed"),
-                    *("missing_ids", "healed_ids", "absent_ids", "unresolved_ids"),
-                ),
-                0,
-            ),
-            state="running",
-            pid=os.getpid(),
-            started_at=updated_at,
-            updated_at=updated_at,
-            by_kind={},
-            last_trade_at=updated_at,
-            last_error=None,
-        ),
-    )
+    status = msgspec.structs.replace(GATEWAY_STATUS, pid=os.getpid(), started_at=updated_at, updated_at=updated_at)
+    write_status(settings, status)
 
 
 def test_a_home_where_nothing_ever_ran_is_unusable_and_stays_empty(tmp_path: Path) -> None:
@@ -78,7 +62,8 @@ def test_the_newest_maintenance_of_each_kind_is_told(tmp_path: Path) -> None:
 def test_a_gateway_that_fell_silent_does_not_run(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     _gateway_status(settings, datetime.now(UTC))
-    assert look(settings).gateway.running
+    gateway = look(settings).gateway
+    assert (gateway.running, gateway.connections, gateway.connections_planned) == (True, 1003, 1004)
     stale = Settings(home=tmp_path / "stale")
     _gateway_status(stale, datetime.now(UTC) - timedelta(minutes=1))
     assert not look(stale).gateway.running
