@@ -126,11 +126,12 @@ def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(scenario: Scenario
     scenario.require_proven()
 
 
-def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenario) -> None:
+@pytest.mark.parametrize("inserted", [trade(5, 2), trade(6, 2.5)], ids=["first in time", "last in time"])
+def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenario, inserted: Message) -> None:
     scenario.send(*trades(1, 4))
     scenario.run()
     stranger = Scenario(scenario.settings, scenario.spark, scenario.catalog, topic={0: [*scenario.topic[0]]})
-    stranger.send(trade(5, 2))
+    stranger.send(inserted)
     stranger.run()
     scenario.send(trade(5, 2), trade(6, 2.5))
     with pytest.raises(LayerFailedError, match=r"silver took 1 rows, 2 were new to it.*second stream"):

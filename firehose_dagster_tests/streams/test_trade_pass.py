@@ -1,8 +1,10 @@
 """The pass over hand-made batches: what lands where, and that the oracle proves it."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from firehose_dagster_tests.streams.scenario import Scenario, trade, trades
+from firehose_dagster_tests.streams.scenario import Scenario, microseconds, trade, trades
 from firehose_dagster_tests.transforms.bad_messages import BAD_MESSAGES
 
 pytestmark = pytest.mark.spark
@@ -19,8 +21,21 @@ def test_valid_trades_land_in_bronze_silver_and_gold_and_the_audit_says_so(scena
     assert [(row["trades"], row["first_agg_id"]) for row in scenario.gold()] == [(2, 1), (2, 3), (2, 5)]
     (audit,) = scenario.audits
     assert (audit.rows_in, audit.rows_out, audit.dq_pass, audit.dq_fail, audit.duplicates) == (6, 6, 6, 0, 0)
+    assert (audit.gold_minutes, audit.spikes) == (3, 0)
     assert scenario.count("ops_audit") == 1
     scenario.require_proven()
+
+
+def test_the_lag_is_that_of_the_row_that_waited_longest_in_milliseconds(scenario: Scenario) -> None:
+    longest = trade(1)
+    scenario.send(longest, trade(2, received_at=longest["received_at"] + 7_000_000))
+    before = datetime.now(UTC)
+    scenario.run()
+    after = datetime.now(UTC)
+    (audit,) = scenario.audits
+    assert audit.max_lag_ms is not None
+    waited = [(microseconds(moment) - longest["received_at"]) // 1_000 for moment in (before, after)]
+    assert waited[0] <= audit.max_lag_ms <= waited[1]
 
 
 def test_the_same_id_with_other_content_is_quarantined_and_the_first_stays(scenario: Scenario) -> None:
@@ -31,6 +46,7 @@ def test_the_same_id_with_other_content_is_quarantined_and_the_first_stays(scena
     scenario.stop()
     assert scenario.quarantined() == [(3, ["same_id_has_same_content"]), (4, ["same_id_has_same_content"])]
     assert [audit.conflicts for audit in scenario.audits] == [1, 1]
+    assert [dict(audit.dq_fail_by_rule) for audit in scenario.audits] == [{"same_id_has_same_content": 1}] * 2
     assert scenario.query("SELECT price::VARCHAR AS price FROM crypto_silver_trades WHERE agg_id = 2") == [
         {"price": "102.02000000"}
     ]
@@ -66,6 +82,36 @@ def test_the_trade_time_counts_to_the_millisecond_only(scenario: Scenario) -> No
     scenario.send(first)
     scenario.run()
     scenario.send({**first, "trade_time": same_millisecond}, {**first, "trade_time": same_millisecond + 1_000})
+    scenario.run()
+    scenario.stop()
+    assert (scenario.audits[1].duplicates, scenario.audits[1].conflicts) == (1, 1)
+    scenario.require_proven()
+
+
+def test_each_part_of_a_trades_content_makes_another_trade_of_the_same_id(scenario: Scenario) -> None:
+    held = trades(1, 6)
+    scenario.send(*held)
+    scenario.run()
+    others = {
+        "price": "99",
+        "qty": "9",
+        "first_trade_id": held[2]["first_trade_id"] + 1,
+        "last_trade_id": held[3]["last_trade_id"] + 1,
+        "is_buyer_maker": not held[4]["is_buyer_maker"],
+        "trade_time": held[5]["trade_time"] + 1_000,
+    }
+    for message, (name, value) in zip(held, others.items(), strict=True):
+        scenario.send({**message, name: value})
+    scenario.run()
+    scenario.stop()
+    assert (scenario.audits[1].conflicts, scenario.audits[1].duplicates) == (6, 0)
+    scenario.require_proven()
+
+
+def test_the_first_id_of_all_which_is_zero_is_held_like_any_other(scenario: Scenario) -> None:
+    scenario.send(trade(0))
+    scenario.run()
+    scenario.send(trade(0), trade(0, price="7"), trade(1, 0.5))
     scenario.run()
     scenario.stop()
     assert (scenario.audits[1].duplicates, scenario.audits[1].conflicts) == (1, 1)
@@ -160,6 +206,7 @@ def test_a_spike_event_knows_the_newest_receipt_behind_it(scenario: Scenario) ->
     scenario.stop()
     rows = scenario.query("SELECT kind, epoch_us(received_at) AS received FROM crypto_spikes ORDER BY minute")
     assert rows == [{"kind": "volume", "received": burst[-1]["received_at"]}] * 3
+    assert [audit.spikes for audit in scenario.audits] == [0, 3]
     scenario.require_proven()
 
 
