@@ -59,6 +59,7 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
         worker.join()
     if failure:
         raise failure[0]
+    watch.end_as_told()
 
 
 @dg.job(

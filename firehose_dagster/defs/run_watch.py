@@ -23,3 +23,12 @@ class RunWatch:
             run = self._instance.get_run_by_id(self._run_id)
             self._is_over = run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING
         return self._is_over
+
+    def end_as_told(self) -> None:
+        """Where the run was over before its step: end the step so that Dagster leaves the run's end as it is.
+
+        A step that simply returned would make a success of a run that a person had cancelled, and a sensor would start
+        the next. Raises ``DagsterExecutionInterruptedError``, as *Terminate* does.
+        """
+        if self._is_over:
+            raise dg.DagsterExecutionInterruptedError

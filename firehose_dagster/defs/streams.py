@@ -125,6 +125,7 @@ def _host(
             )
     finally:
         session.stop()
+    watch.end_as_told()
 
 
 def _in_order(keys: AbstractSet[dg.AssetKey]) -> dict[dg.AssetKey, Table]:

@@ -63,7 +63,7 @@ def _direct(home: Path, say: Callable[[str], None]) -> Iterator[Chaos]:
             return lambda: pipeline.installation.states()[name].pid or None
 
         pids = {name: pid_of(name) for name in (BROKER, GATEWAY, STREAMS)}
-        pids["streams-jvm"] = lambda: _jvm_of(pids[STREAMS]())
+        pids["streams-jvm"] = lambda: jvm_of(pids[STREAMS]())
         assert wait_until(lambda: bool(pipeline.counts()), 180), "no trade arrived in silver"
         yield pipeline.settings, pipeline.exchange, pids
 
@@ -73,13 +73,13 @@ def _with_dagster(home: Path) -> Iterator[Chaos]:
     with running_demo(home) as demo:
         exchange = ExchangeControl(f"http://127.0.0.1:{demo.settings.exchange_port}")
         pids: dict[str, PidOf] = {
-            BROKER: lambda: _pid_with(demo.settings, "kafka.Kafka"),
+            BROKER: lambda: pid_with(demo.settings, "kafka.Kafka"),
             GATEWAY: demo.gateway_pid,
             STREAMS: demo.stream_pid,
-            "streams-jvm": lambda: _jvm_of(demo.stream_pid()),
-            "daemon": lambda: _pid_with(demo.settings, "dagster._daemon"),
-            "code-server": lambda: _pid_with(demo.settings, "code-server", "grpc"),
-            "receiver": lambda: _pid_with(demo.settings, "receiver"),
+            "streams-jvm": lambda: jvm_of(demo.stream_pid()),
+            "daemon": lambda: pid_with(demo.settings, "dagster._daemon"),
+            "code-server": lambda: pid_with(demo.settings, "code-server", "grpc"),
+            "receiver": lambda: pid_with(demo.settings, "receiver"),
         }
         try:
             yield demo.settings, exchange, pids
@@ -87,7 +87,7 @@ def _with_dagster(home: Path) -> Iterator[Chaos]:
             exchange.close()
 
 
-def _pid_with(settings: Settings, *words: str) -> int | None:
+def pid_with(settings: Settings, *words: str) -> int | None:
     """The process of this home of which a word of the command is one of these."""
     for process in psutil.process_iter(["pid", "cmdline"]):
         command = process.info["cmdline"] or []
@@ -104,7 +104,7 @@ def _is_of(process: psutil.Process, settings: Settings) -> bool:
         return False
 
 
-def _jvm_of(pid: int | None) -> int | None:
+def jvm_of(pid: int | None) -> int | None:
     if pid is None:
         return None
     try:
