@@ -18,8 +18,14 @@ from firehose_dagster.settings import Settings
 
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large", "database or disk is full", "SQLITE_FULL")
 _LOCKED = ("SQLITE_BUSY", "database is locked", "SQLITE_LOCKED", "database table is locked")
-_CLOCK = ("before last updated timestamp", "before last snapshot log entry", "before the last metadata log entry")
-"""Iceberg takes no commit of more than a minute before the table's newest one."""
+_CLOCK = (
+    "Expected sorted snapshot log entries",
+    "Expected sorted previous metadata log entries",
+    "before last updated timestamp",
+    "before last snapshot log entry",
+    "before the latest metadata log entry",
+)
+"""Iceberg takes no commit of more than a minute before the table's newest one, and may call that a bug of its own."""
 _CAUSED_BY = "Caused by: "
 _FRAME = re.compile(r"^\s*(at |\.\.\. \d+ more)")
 

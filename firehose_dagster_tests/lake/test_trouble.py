@@ -61,6 +61,7 @@ def test_the_line_is_the_innermost_cause(text: str, line: str) -> None:
             RuntimeError("Invalid snapshot timestamp 1: before last updated timestamp 2"),
             "this machine's clock was set back",
         ),
+        (RuntimeError("[BUG] Expected sorted snapshot log entries."), "this machine's clock was set back"),
         (
             RuntimeError("Invalid update timestamp 1: before last snapshot log entry at 2"),
             "this machine's clock was set back",
