@@ -173,3 +173,25 @@ def test_the_clock_of_the_exchange_is_read_in_either_unit_and_may_be_missing() -
     with _client(lambda _: httpx.Response(404, text="Not found")) as client:
         times.append(client.server_time_us())
     assert times == [1_634_944_096_633_000, 1_634_944_096_633_001, None]
+
+
+def test_a_rate_limit_is_obeyed_although_the_clock_was_set_ahead_and_no_longer_although_it_was_set_back() -> None:
+    clocks = {"epoch": 30.0, "steady": 500.0}
+    answers = [httpx.Response(429, headers={"Retry-After": "7"}), httpx.Response(200, json=[])]
+    halt = threading.Event()
+    with ExchangeRest(
+        "https://exchange.test",
+        WeightBudget(100),
+        halt,
+        transport=httpx.MockTransport(lambda _: answers.pop(0)),
+        epoch_seconds=lambda: clocks["epoch"],
+        steady_seconds=lambda: clocks["steady"],
+    ) as client:
+        with pytest.raises(ExchangeUnavailableError, match="429"):
+            client.agg_trades("BTCUSDT", 1)
+        halt.set()
+        clocks.update(epoch=3_630.0, steady=506.0)
+        with pytest.raises(ExchangeUnavailableError, match="was not asked"):
+            client.agg_trades("BTCUSDT", 1)
+        clocks.update(epoch=-3_570.0, steady=507.0)
+        assert client.agg_trades("BTCUSDT", 1) == []
