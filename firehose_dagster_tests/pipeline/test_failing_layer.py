@@ -26,7 +26,9 @@ def test_bronze_goes_on_while_gold_fails_and_gold_comes_back_by_itself(
     pipeline.produce(encoded(trades(1, 50)))
     with pipeline.start("streams", log=log, module=FAILING_GOLD) as stream:
         try:
-            wait_until(lambda: _rows(pipeline, "crypto_silver_trades") == 50, stream, log)
+            # Silver shows before gold is done: gold is to fail on the next batch, not on this one.
+            wait_until(lambda: _rows(pipeline, "crypto_gold_minute") > 0, stream, log)
+            assert _rows(pipeline, "crypto_silver_trades") == 50
             is_broken.touch()
             pipeline.produce(encoded(trades(51, 100, minute=25)))
             wait_until(lambda: _failing(pipeline) is not None, stream, log)
