@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,12 @@ class RunningDemo:
 
 
 @contextlib.contextmanager
-def running_demo(home: Path, *arguments: str) -> Iterator[RunningDemo]:
+def running_demo(home: Path, *arguments: str, source: Sequence[str] = ("--synthetic",)) -> Iterator[RunningDemo]:
     """Start it, wait until gold was materialized, and stop it as Ctrl-C does."""
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     variables = {f"FIREHOSE_{name}_PORT": str(port) for name, port in ports.items()}
     environment = {**os.environ, **variables, "FIREHOSE_HOME": str(home)}
-    command = [sys.executable, "-m", "firehose_dagster.cli", "demo", "--home", str(home), "--synthetic", *arguments]
+    command = [sys.executable, "-m", "firehose_dagster.cli", "demo", "--home", str(home), *source, *arguments]
     settings = Settings.model_validate({"home": home, **{f"{name.lower()}_port": port for name, port in ports.items()}})
     log = home.with_suffix(".log")
     with log.open("w") as output:
