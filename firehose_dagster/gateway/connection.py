@@ -35,11 +35,16 @@ class Starts:
     def __init__(self) -> None:
         self._pace = Pace(int(MAX_CONNECTION_ATTEMPTS * (1 - ATTEMPTS_RESERVE)), CONNECTION_ATTEMPTS_WINDOW_SECONDS)
         self._lock = threading.Lock()
+        self._told_at: float | None = None
 
     def try_one(self, now: float) -> bool:
-        """Whether an attempt may be made now; if so it counts."""
+        """Whether an attempt may be made now; if so it counts. That none is left is said, once a window."""
         with self._lock:
-            if self._pace.wait_seconds(now) > 0:
+            wait_seconds = self._pace.wait_seconds(now)
+            if wait_seconds > 0:
+                if self._told_at is None or now - self._told_at > CONNECTION_ATTEMPTS_WINDOW_SECONDS:
+                    logger.warning("event=connection_attempts_used_up next_in_seconds=%.0f", wait_seconds)
+                    self._told_at = now
                 return False
             self._pace.note(now)
             return True

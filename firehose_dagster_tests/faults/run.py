@@ -20,7 +20,7 @@ SETTLE_SECONDS = 120.0
 SETTLE_WITHOUT_HEAL_SECONDS = 20.0
 TRADES_PER_SECOND = 2.0
 AT_A_TIME = 20
-"""About 1.5 reconnects a script: more at a time would meet the exchange's 300 handshakes in 5 minutes."""
+"""About 1.6 reconnects a script of 45 s: more at a time would meet the gateway's 240 handshakes in 5 minutes."""
 
 
 def main() -> int:

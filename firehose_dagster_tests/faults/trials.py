@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firehose_dagster.binance.limits import CONNECTION_ATTEMPTS_WINDOW_SECONDS
 from firehose_dagster.simulator.fault_kinds import RestStatus
 from firehose_dagster.simulator.fault_script import TimedFault, fault_script
 from firehose_dagster.verification.verify import verify
@@ -17,6 +18,8 @@ SYMBOLS_A_SCRIPT = 3
 START_PATIENCE_SECONDS = 180.0
 START_PATIENCE_SECONDS_A_CONNECTION = 1.5
 """300 handshakes in 5 minutes are allowed: a gateway of many connections starts them slowly."""
+FEW_CONNECTIONS = 50
+"""Of more, those of the start are let pass out of the exchange's window: the scripts need the attempts themselves."""
 END_PATIENCE_SECONDS = 120.0
 LOOK_AT_SILVER_EVERY_SECONDS = 3.0
 DAY_SECONDS = 86_400
@@ -128,6 +131,9 @@ def run_trials(options: TrialOptions, home: Path, say: Callable[[str], None]) ->
         assert started, f"not every symbol reached silver within {patience_seconds:.0f} s; logs in {home}/logs"
         if options.without_heal:
             pipeline.exchange.make(RestStatus(symbols=tuple(symbols), status=503, seconds=DAY_SECONDS))
+        if len(options.seeds) > FEW_CONNECTIONS:
+            say(f"{len(symbols)} symbols flow; {CONNECTION_ATTEMPTS_WINDOW_SECONDS} s until new attempts are free")
+            wait_until(lambda: False, CONNECTION_ATTEMPTS_WINDOW_SECONDS)
         say(f"{len(symbols)} symbols flow; {len(options.seeds)} scripts, {options.at_a_time} at a time")
         verdicts = _play_all(options, pipeline, say)
         pipeline.end(END_PATIENCE_SECONDS, heals=not options.without_heal)
