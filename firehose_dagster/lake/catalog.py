@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table as IcebergTable
+from sqlalchemy.exc import OperationalError
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from firehose_dagster.contracts.table import CATALOG, NAMESPACE, Table
 from firehose_dagster.contracts.tables import TABLES
@@ -70,6 +72,16 @@ def open_catalog(settings: Settings) -> Catalog:
             **file_io_properties(settings),
         )
     (settings.lake_dir / "warehouse").mkdir(parents=True, exist_ok=True)
+    return _open_embedded(settings)
+
+
+def _was_just_made(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and "already exists" in str(error)
+
+
+@retry(retry=retry_if_exception(_was_just_made), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True)
+def _open_embedded(settings: Settings) -> Catalog:
+    """At a first start many processes open it in the same moment: all look for its tables, one makes them."""
     return load_catalog(
         CATALOG,
         type="sql",

@@ -1,5 +1,7 @@
 """Tables are made from the contracts, gain columns, and never lose or change one."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,19 @@ def test_every_contract_becomes_a_table_with_its_columns_and_properties(tmp_path
         assert held.properties["comment"] == table.doc
         assert held.properties["write.metadata.previous-versions-max"] == "200"
         assert held.format_version == 2
+
+
+def test_all_that_open_a_new_catalog_in_the_same_moment_have_it(tmp_path: Path) -> None:
+    for attempt in range(5):
+        settings = _settings(tmp_path / str(attempt))
+        ready = threading.Barrier(8)
+
+        def opened(settings: Settings = settings, ready: threading.Barrier = ready) -> bool:
+            ready.wait()
+            return open_catalog(settings).list_namespaces() == []
+
+        with ThreadPoolExecutor(8) as threads:
+            assert all(future.result() for future in [threads.submit(opened) for _ in range(8)])
 
 
 def test_making_tables_twice_changes_nothing(tmp_path: Path) -> None:
