@@ -13,6 +13,8 @@ from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.verification.pinned_lake import PinnedLake
 
+ROLL_UP = "roll-up/"
+"""What the run id of a row begins with that is the sum of a day's batches."""
 _KINDS = f"('micro_batch', '{REBUILD}')"
 _COLUMNS = (
     "run_id",
@@ -24,6 +26,8 @@ _COLUMNS = (
     "dq_fail",
     "duplicates",
     "conflicts",
+    "late_rows",
+    "watermark",
     "offsets_start",
     "offsets_end",
 )
@@ -42,6 +46,9 @@ class AuditRow:
     dq_fail: int
     duplicates: int
     conflicts: int
+    late_rows: int
+    watermark: datetime | None
+    """A trade before it was late; None for the first batch, which had none to go by."""
     starts: dict[int, int]
     ends: dict[int, int]
 
@@ -106,6 +113,8 @@ def _audit_row(values: dict[str, Any]) -> AuditRow:
         dq_fail=int(values["dq_fail"]),
         duplicates=int(values["duplicates"]),
         conflicts=int(values["conflicts"]),
+        late_rows=int(values["late_rows"]),
+        watermark=None if values.get("watermark") is None else _instant(values["watermark"]),
         starts=_offsets(values.get("offsets_start")),
         ends=_offsets(values.get("offsets_end")),
     )
