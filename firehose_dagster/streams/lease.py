@@ -76,7 +76,9 @@ class StreamLease:
         self._channel: Any = None
 
     def take(self, name: str) -> None:
-        """Raises ``StreamAlreadyRunningError`` where another process was faster."""
+        """Raises ``StreamAlreadyRunningError`` where another one was faster, in this process or in another."""
+        # Before the file is opened: to close it would free the lock that this very JVM may hold on it.
+        refuse_if_held(self._settings)
         path = _lock_path(self._settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._channel = self._jvm.java.io.RandomAccessFile(str(path), "rw").getChannel()

@@ -1,5 +1,6 @@
 """One writer a lake: the lock is the JVM's, and dies with it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams import lease as lease_module
 from firehose_dagster.streams.lease import (
     StreamAlreadyRunningError,
     StreamLease,
@@ -73,3 +75,61 @@ def test_the_lease_of_a_jvm_refuses_a_second_stream_by_the_name_of_the_first(
     finally:
         lease.release()
     assert not lease_is_held(settings)
+
+
+@pytest.mark.spark
+def test_the_lease_that_a_dead_process_left_is_taken_over_and_says_so(spark: SparkSession, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    settings.state_dir.mkdir(parents=True)
+    left = {"pid": 1, "name": "the dead one", "since": "2026-01-01T00:00:00+00:00"}
+    (settings.state_dir / "streams.lease.json").write_text(json.dumps(left))
+    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
+    lease = StreamLease(spark, settings)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StreamAlreadyRunningError, match=r"written by process 1 \(the dead one, since 2026-01-01T"):
+            lease.take("the next one")
+        os.kill(holder.pid, signal.SIGKILL)
+    lease.take("the next one")
+    try:
+        assert lease_is_held(settings)
+        owner = lease_owner(settings)
+        assert owner is not None
+        assert (owner.pid, owner.name) == (os.getpid(), "the next one")
+    finally:
+        lease.release()
+
+
+@pytest.mark.spark
+def test_of_two_that_both_found_the_home_free_the_lock_lets_one_in(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    settings.state_dir.mkdir(parents=True)
+    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        # The look of before, when nobody held it.
+        monkeypatch.setattr(lease_module, "lease_is_held", lambda _: False)
+        with pytest.raises(StreamAlreadyRunningError, match=r"the lake under .*home is written by another process"):
+            StreamLease(spark, settings).take("the second")
+        os.kill(holder.pid, signal.SIGKILL)
+    assert lease_owner(settings) is None
+
+
+@pytest.mark.spark
+def test_a_second_stream_in_the_same_jvm_is_refused_and_the_first_keeps_the_lock(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    first = StreamLease(spark, settings)
+    first.take("the first")
+    try:
+        with pytest.raises(StreamAlreadyRunningError, match=r"\(the first, since "):
+            StreamLease(spark, settings).take("the second")
+        # A file lock is the process's: closing any other channel on the file would have let it go.
+        assert lease_is_held(settings)
+    finally:
+        first.release()
