@@ -102,10 +102,14 @@ def streams(*, home: Home = None, until_caught_up: Annotated[bool, Parameter(neg
     until_caught_up
         Stop at the topic's end as it is now.
     """
+    from firehose_dagster.streams.lease import refuse_if_held
+
+    settings = settings_of(home)
+    # Before what it runs on is loaded: a second stream hears at once that there is one.
+    refuse_if_held(settings)
     from firehose_dagster.lineage.switch import stream_lineage
     from firehose_dagster.streams.host import run_streams
 
-    settings = settings_of(home)
     with stream_lineage(settings) as tell:
         progress = run_streams(
             settings, stop_on_signal(), until_caught_up=until_caught_up, on_batch=lambda batch, _: tell(batch)
