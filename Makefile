@@ -39,7 +39,11 @@ test: setup ## Run the tests but for the slow ones; none needs Docker or the int
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
-	$(BIN)/pytest -m '(slow or chaos) and not n8n' --ignore=firehose_dagster_tests/stack $(TESTS)
+	$(BIN)/pytest -m '(slow or chaos) and not n8n and not long' --ignore=firehose_dagster_tests/stack $(TESTS)
+
+.PHONY: test-long
+test-long: setup ## Run the tests that take minutes each: a killed code server, lakes of earlier commits (not in CI)
+	$(BIN)/pytest -m long $(TESTS)
 
 .PHONY: test-stack
 test-stack: setup ## Run the stack's services as plain processes, kill each, verify; needs PostgreSQL's programs, no Docker

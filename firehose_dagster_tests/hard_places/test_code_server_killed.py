@@ -16,7 +16,7 @@ from firehose_dagster.streams.lease import lease_is_held, lease_owner
 from firehose_dagster_tests.chaos.kills import pid_with
 from firehose_dagster_tests.demo.running_demo import RunningDemo, running_demo, until
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 GOING_ON = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 

@@ -25,6 +25,7 @@ MakePipeline = Callable[[str], Pipeline]
 
 
 @pytest.mark.stack
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["previous", "contracts", "foundation"])
 def test_a_lake_that_earlier_code_was_killed_on_is_gone_on_with_and_proven(
     make_pipeline: MakePipeline, tmp_path: Path, which: str
