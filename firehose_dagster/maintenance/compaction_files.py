@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus
+from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
 
@@ -27,6 +27,14 @@ class LakeFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """The paths that one snapshot added and removed."""
+
+    added: frozenset[str]
+    removed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """What one snapshot lists. A path that stands twice in the metadata stands twice here."""
 
@@ -34,14 +42,8 @@ class Listing:
     files: tuple[LakeFile, ...]
     manifests: int
     has_row_deletes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The paths that one snapshot added and removed."""
-
-    added: frozenset[str]
-    removed: frozenset[str]
+    change: Change
+    """What the snapshot did."""
 
 
 def listing(table: IcebergTable, snapshot_id: int | None = None) -> Listing | None:
@@ -54,30 +56,23 @@ def listing(table: IcebergTable, snapshot_id: int | None = None) -> Listing | No
         return None
     manifests = snapshot.manifests(table.io)
     data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
-    entries = [entry for manifest in data for entry in manifest.fetch_manifest_entry(table.io)]
+    # Reading manifests is what takes the time, so what the snapshot removed is read along.
+    entries = [entry for manifest in data for entry in _entries(table, manifest, snapshot)]
     return Listing(
         snapshot_id=snapshot.snapshot_id,
-        files=tuple(_lake_file(table, entry) for entry in entries),
+        files=tuple(_lake_file(table, entry) for entry in entries if entry.status != ManifestEntryStatus.DELETED),
         manifests=len(data),
         has_row_deletes=len(data) < len(manifests),
+        change=_change(entries, snapshot),
     )
 
 
 def change(table: IcebergTable, snapshot_id: int) -> Change:
     """What a snapshot did, by its own manifests. Raises ValueError where the table does not have it (any more)."""
     snapshot = _snapshot(table, snapshot_id)
-    entries = (
-        entry
-        for manifest in ([] if snapshot is None else snapshot.manifests(table.io))
-        if manifest.added_snapshot_id == snapshot_id
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False)
-        if entry.snapshot_id == snapshot_id
-    )
-    added: set[str] = set()
-    removed: set[str] = set()
-    for entry in entries:
-        (removed if entry.status == ManifestEntryStatus.DELETED else added).add(entry.data_file.file_path)
-    return Change(frozenset(added), frozenset(removed))
+    assert snapshot is not None  # noqa: S101 - asked for by its id
+    own = [each for each in snapshot.manifests(table.io) if each.added_snapshot_id == snapshot_id]
+    return _change([entry for manifest in own for entry in _entries(table, manifest, snapshot)], snapshot)
 
 
 def listed_twice(files: Iterable[LakeFile]) -> list[str]:
@@ -87,6 +82,20 @@ def listed_twice(files: Iterable[LakeFile]) -> list[str]:
     for file in files:
         (twice if file.path in seen else seen).add(file.path)
     return sorted(twice)
+
+
+def _entries(table: IcebergTable, manifest: ManifestFile, snapshot: Snapshot) -> list[ManifestEntry]:
+    """The live files of a manifest; of one that the snapshot wrote itself also those that it removed."""
+    return manifest.fetch_manifest_entry(table.io, discard_deleted=manifest.added_snapshot_id != snapshot.snapshot_id)
+
+
+def _change(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Change:
+    added: set[str] = set()
+    removed: set[str] = set()
+    for entry in entries:
+        if entry.snapshot_id == snapshot.snapshot_id:
+            (removed if entry.status == ManifestEntryStatus.DELETED else added).add(entry.data_file.file_path)
+    return Change(frozenset(added), frozenset(removed))
 
 
 def _snapshot(table: IcebergTable, snapshot_id: int | None) -> Snapshot | None:

@@ -12,7 +12,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.errors import ExplainedError
-from firehose_dagster.maintenance.compaction_files import change, listed_twice, listing
+from firehose_dagster.maintenance.compaction_files import listed_twice, listing
 from firehose_dagster.maintenance.fingerprint import Fingerprint, differences, fingerprint
 
 
@@ -78,7 +78,7 @@ def problems(
     still = rewrite.old_paths & live
     if still:
         found.append(f"{len(still)} of {len(rewrite.old_paths)} replaced files are still listed")
-    did = change(table, rewrite.snapshot_id)
+    did = held.change
     if did.removed != rewrite.old_paths or did.added != {rewrite.new_path}:
         found.append(f"the commit added {len(did.added)} and removed {len(did.removed)} files, not these")
     if not found:

@@ -5,10 +5,11 @@ Read by DuckDB's own Parquet reader; compaction reads and writes with Arrow's: a
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Context, Decimal
+from functools import reduce
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
@@ -130,32 +131,36 @@ def dataset(table: IcebergTable, paths: Sequence[str]) -> arrow_dataset.Dataset:
 
 
 def _fingerprint(connection: duckdb.DuckDBPyConnection, contract: Table) -> Fingerprint:
+    """All figures in one pass over the files, for opening them is most of the work: by symbol, then added up."""
     names = ", ".join(f'"{name}"' for name in contract.column_names)
-    decimals = [column.name for column in contract.columns if isinstance(column.type, DecimalColumn)]
-    exact = {name: f'"{name}"' for name in decimals}
-    if {"price", "qty"} <= set(decimals):
-        exact["price x qty"] = '"price" * "qty"'
+    has_ids = {"symbol", "agg_id"} <= set(contract.column_names)
+    summed = _summed(contract)
     # Whole and broken parts apart: bronze may hold numbers of which a few products are too large for one decimal.
-    parts = [f"sum(trunc({sql})::HUGEINT), sum({sql} - trunc({sql}))" for sql in exact.values()]
-    rows, content, *sums = _one(connection, ", ".join(["count(*)", f"sum(hash({names})::HUGEINT)", *parts]))
+    parts = [f"sum(trunc({sql})::HUGEINT), sum({sql} - trunc({sql}))" for sql in summed.values()]
+    ids = "symbol, min(agg_id), max(agg_id), count(DISTINCT agg_id)" if has_ids else "NULL, NULL, NULL, NULL"
+    figures = ", ".join([ids, "count(*)", f"sum(hash({names})::HUGEINT)", *parts])
+    found = connection.execute(
+        f"SELECT {figures} FROM rows {'GROUP BY symbol ORDER BY symbol' if has_ids else ''}"  # noqa: S608 names of contracts
+    ).fetchall()
     return Fingerprint(
-        rows=int(str(rows)),
-        content=str(content),
+        rows=sum(row[4] for row in found),
+        content=str(sum(row[5] or 0 for row in found)),
         sums={
-            name: str(_EXACT.add(Decimal(str(sums[2 * number] or 0)), Decimal(str(sums[2 * number + 1] or 0))))
-            for number, name in enumerate(exact)
+            name: str(_total([each for row in found for each in row[6 + 2 * number : 8 + 2 * number]]))
+            for number, name in enumerate(summed)
         },
-        ids=_ids(connection) if {"symbol", "agg_id"} <= set(contract.column_names) else (),
+        ids=tuple(SymbolIds(row[0], row[4], *row[1:4]) for row in found) if has_ids else (),
     )
 
 
-def _one(connection: duckdb.DuckDBPyConnection, expressions: str) -> tuple[object, ...]:
-    found: list[tuple[object, ...]] = connection.execute(f"SELECT {expressions} FROM rows").fetchall()  # noqa: S608 names of contracts
-    return found[0]
+def _summed(contract: Table) -> dict[str, str]:
+    """What is summed by name, as SQL: every decimal, and price x qty."""
+    decimals = [column.name for column in contract.columns if isinstance(column.type, DecimalColumn)]
+    summed = {name: f'"{name}"' for name in decimals}
+    if {"price", "qty"} <= set(decimals):
+        summed["price x qty"] = '"price" * "qty"'
+    return summed
 
 
-def _ids(connection: duckdb.DuckDBPyConnection) -> tuple[SymbolIds, ...]:
-    rows = connection.execute(
-        "SELECT symbol, count(*), min(agg_id), max(agg_id), count(DISTINCT agg_id) FROM rows GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    return tuple(SymbolIds(*row) for row in rows)
+def _total(parts: Iterable[int | Decimal | None]) -> Decimal:
+    return reduce(_EXACT.add, (Decimal(part) for part in parts if part is not None), Decimal(0))

@@ -10,8 +10,9 @@ import threading
 from pathlib import Path
 
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.maintenance import compaction, rewrite_commit, rewrite_files
-from firehose_dagster.maintenance.compaction import Step, compact
+from firehose_dagster.maintenance import compaction_run, rewrite_commit, rewrite_files
+from firehose_dagster.maintenance.compaction import compact
+from firehose_dagster.maintenance.compaction_step import Step
 from firehose_dagster.settings import Settings
 
 NEEDS_A_WRONG_FILE = (Step.FOUND_WRONG, Step.PUT_BACK)
@@ -29,7 +30,7 @@ def main(home: str, step: str, after_ms: str = "0") -> None:
     if step in NEEDS_A_WRONG_FILE:
         write = rewrite_files.write_parquet
         rewrite_files.write_parquet = lambda stream, contract, rows: write(stream, contract, rows.slice(1))
-        compaction.prove_written = lambda *_: None  # type: ignore[attr-defined]  # replaced where it is used
+        compaction_run.prove_written = lambda *_: None  # type: ignore[attr-defined]  # replaced where it is used
     compact(Settings(home=Path(home), compaction_min_manifests=2), SILVER, on_step=on_step)
 
 

@@ -92,3 +92,11 @@ def rows_of(settings: Settings, contract: Table = SILVER) -> list[Row]:
     """All its rows, in an order of their own."""
     rows: list[Row] = run_query(settings, f"SELECT * FROM {contract.name} ORDER BY ALL").to_pylist()  # noqa: S608 a name of the contract
     return rows
+
+
+def audited(settings: Settings) -> list[Row]:
+    """What the audit tells of it: kind, outcome, and how many files there were."""
+    told = "kind, detail->>'outcome' AS outcome, detail->>'files_before' AS files"
+    sql = f"SELECT {told} FROM ops_audit ORDER BY started_at"  # noqa: S608 - a constant
+    rows: list[Row] = run_query(settings, sql).to_pylist()
+    return rows

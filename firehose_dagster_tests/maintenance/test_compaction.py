@@ -1,11 +1,6 @@
-"""Compaction on real tables, committed by Iceberg: same rows, fewer files, undone where they are not the same."""
+"""Compaction on real tables, committed by Iceberg: same rows, fewer files, whatever is written meanwhile."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,93 +10,28 @@ from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.lake.catalog import open_catalog
-from firehose_dagster.lake.jars import JarsMissingError
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.snapshots import newest_stamp
-from firehose_dagster.maintenance import compaction, rewrite_commit, rewrite_files
+from firehose_dagster.maintenance import compaction
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
-from firehose_dagster.maintenance.compaction import CompactionBusyError, Step, compact
+from firehose_dagster.maintenance.compaction import CompactionBusyError, compact
 from firehose_dagster.maintenance.compaction_files import listing
-from firehose_dagster.maintenance.compaction_proof import CompactionProofError
 from firehose_dagster.maintenance.compaction_report import Outcome
-from firehose_dagster.maintenance.rewrite_jvm import IcebergJvm, iceberg_jvm
+from firehose_dagster.maintenance.compaction_step import Step
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.maintenance.small_files import (
     HOUR,
     HOUR_ORDINAL,
     append,
+    audited,
     closed_hour,
     loaded,
-    made_lake,
     paths,
     rows_of,
     trade,
 )
 
 pytestmark = pytest.mark.spark
-
-Spoil = Callable[[pa.Table], pa.Table]
-
-
-@pytest.fixture(scope="module")
-def jvm(tmp_path_factory: pytest.TempPathFactory, usable_java: Path) -> Iterator[IcebergJvm]:
-    """One for all: each start takes a second."""
-    try:
-        with iceberg_jvm(made_lake(tmp_path_factory.mktemp("jvm"))) as started:
-            yield started
-    except JarsMissingError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def lake(tmp_path: Path, jvm: IcebergJvm, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(compaction, "iceberg_jvm", lambda settings: nullcontext(jvm.of(settings)))
-    # Nobody else commits here: there is no gap to wait for.
-    monkeypatch.setattr(rewrite_commit, "_BUSY_WITHIN_SECONDS", 0.0)
-    return made_lake(tmp_path / "home")
-
-
-def altered(rows: pa.Table) -> pa.Table:
-    """The second row's price, by the smallest step there is."""
-    prices = rows.column("price").to_pylist()
-    prices[1] += Decimal("0.00000001")
-    position = rows.schema.get_field_index("price")
-    return rows.set_column(position, rows.schema.field(position), pa.array(prices, rows.schema.field(position).type))
-
-
-SPOILED = [
-    pytest.param(lambda rows: rows.slice(1), "rows: 24 before, 23 after", id="a_row_lost"),
-    pytest.param(lambda rows: pa.concat_tables([rows, rows.slice(3, 1)]), "rows: 24 before, 25 after", id="doubled"),
-    pytest.param(
-        lambda rows: pa.concat_tables([rows.slice(1), rows.slice(3, 1)]), "sum of qty", id="one_lost_another_doubled"
-    ),
-    pytest.param(altered, "sum of price: ", id="a_price_altered"),
-]
-
-
-def spoiling(monkeypatch: pytest.MonkeyPatch, spoil: Spoil) -> None:
-    """Let the writer write other rows than it was given."""
-    write = rewrite_files.write_parquet
-    monkeypatch.setattr(
-        rewrite_files, "write_parquet", lambda stream, contract, rows: write(stream, contract, spoil(rows))
-    )
-
-
-def without_first_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a wrong file reach the commit."""
-    monkeypatch.setattr(compaction, "prove_written", lambda *_: None)
-
-
-def without_second_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a wrong commit stand."""
-    monkeypatch.setattr(compaction, "problems", lambda *_: [])
-
-
-def audited(settings: Settings) -> list[dict[str, Any]]:
-    told = "kind, detail->>'outcome' AS outcome, detail->>'files_before' AS files"
-    sql = f"SELECT {told} FROM ops_audit ORDER BY started_at"  # noqa: S608 - a constant
-    rows: list[dict[str, Any]] = run_query(settings, sql).to_pylist()
-    return rows
 
 
 def test_the_files_of_a_closed_hour_become_one_sorted_file_with_the_same_rows(lake: Settings) -> None:
@@ -187,113 +117,6 @@ def test_days_of_an_append_only_table_are_merged_while_they_last(lake: Settings)
     assert [row for row in after if row["kind"] == "other:table"] == before
 
 
-@pytest.mark.parametrize(("spoil", "told"), SPOILED)
-def test_a_file_with_other_rows_is_never_committed(
-    lake: Settings, monkeypatch: pytest.MonkeyPatch, spoil: Spoil, told: str
-) -> None:
-    closed_hour(lake)
-    before, files = rows_of(lake), paths(lake)
-    spoiling(monkeypatch, spoil)
-    with pytest.raises(CompactionProofError, match=told):
-        compact(lake, SILVER)
-    assert rows_of(lake) == before
-    assert paths(lake) == files
-    assert audited(lake)[0]["outcome"] == "refused"
-
-
-@pytest.mark.parametrize(("spoil", "told"), [SPOILED[0], *SPOILED[2:]])
-def test_a_commit_with_other_rows_is_undone_and_what_was_appended_meanwhile_is_kept(
-    lake: Settings, monkeypatch: pytest.MonkeyPatch, spoil: Spoil, told: str
-) -> None:
-    closed_hour(lake)
-    files = paths(lake)
-    spoiling(monkeypatch, spoil)
-    without_first_proof(monkeypatch)
-
-    def append_meanwhile(step: Step) -> None:
-        if step is Step.FOUND_WRONG:
-            append(lake, [trade(1_000), trade(1_001, "ETHUSDT")])
-
-    with pytest.raises(CompactionProofError, match=told):
-        compact(lake, SILVER, on_step=append_meanwhile)
-    assert set(files) < set(paths(lake))
-    assert len(paths(lake)) == len(files) + 1
-    assert sorted(row["agg_id"] for row in rows_of(lake)) == [*range(1, 26), 1_000, 1_001]
-    assert audited(lake)[0]["outcome"] == "put_back"
-
-
-def test_without_both_proofs_a_lost_row_would_stay_lost(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed_hour(lake)
-    spoiling(monkeypatch, lambda rows: rows.slice(1))
-    without_first_proof(monkeypatch)
-    without_second_proof(monkeypatch)
-    compact(lake, SILVER)
-    assert len(rows_of(lake)) == 24
-
-
-def test_a_replacement_that_adds_rows_is_refused_by_iceberg_too(
-    lake: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed_hour(lake)
-    before = rows_of(lake)
-    spoiling(monkeypatch, lambda rows: pa.concat_tables([rows, rows.slice(3, 1)]))
-    without_first_proof(monkeypatch)
-    without_second_proof(monkeypatch)
-    report = compact(lake, SILVER)
-    assert [result.outcome for result in report.results] == [Outcome.CONFLICT]
-    assert "25 added records > 24 replaced records" in report.results[0].detail
-    assert rows_of(lake) == before
-
-
-def test_a_commit_that_lists_another_file_as_well_is_undone(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed_hour(lake)
-    before, files = rows_of(lake), paths(lake)
-    replace = rewrite_commit.TableRewriter.replace
-
-    def forget_a_file(rewriter: Any, old: Any, new: Any, stamps: Any) -> int:
-        old.files.remove(next(iter(old.files)))
-        # What is left holds fewer rows than the new file: only an overwrite lets that in.
-        table, rewriter._table = rewriter._table, _Overwriting(rewriter._table)
-        try:
-            return replace(rewriter, old, new, stamps)
-        finally:
-            rewriter._table = table
-
-    monkeypatch.setattr(rewrite_commit.TableRewriter, "replace", forget_a_file)
-    with pytest.raises(CompactionProofError, match="1 of 6 replaced files are still listed"):
-        compact(lake, SILVER)
-    assert paths(lake) == files
-    assert rows_of(lake) == before
-
-
-class _Overwriting:
-    """A table whose rewrite is an overwrite, which Iceberg does not check as strictly."""
-
-    def __init__(self, table: Any) -> None:
-        self._table = table
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
-
-    def newRewrite(self) -> Any:
-        return _RewriteAsOverwrite(self._table.newOverwrite())
-
-
-class _RewriteAsOverwrite:
-    def __init__(self, update: Any) -> None:
-        self._update = update
-
-    def validateFromSnapshot(self, _: int) -> "_RewriteAsOverwrite":
-        return self
-
-    def rewriteFiles(self, old: Any, new: Any) -> Any:
-        for file in old:
-            self._update.deleteFile(file)
-        for file in new:
-            self._update.addFile(file)
-        return self._update
-
-
 def test_a_file_that_went_meanwhile_is_a_conflict_and_the_rest_goes_on(lake: Settings) -> None:
     closed_hour(lake)
     append(lake, [trade(number, at=HOUR) for number in range(500, 503)])
@@ -346,19 +169,4 @@ def test_a_second_compaction_of_the_lake_is_refused(lake: Settings) -> None:
         FileLock(lake.state_dir / "compaction.lock"),
         pytest.raises(CompactionBusyError, match="being compacted by another process"),
     ):
-        compact(lake, SILVER)
-
-
-def test_a_fingerprint_that_differs_in_content_alone_is_refused(
-    lake: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    closed_hour(lake)
-
-    def renamed(rows: pa.Table) -> pa.Table:
-        position = rows.schema.get_field_index("source")
-        field = rows.schema.field(position)
-        return rows.set_column(position, field, pa.array(["xx"] * rows.num_rows, field.type))
-
-    spoiling(monkeypatch, renamed)
-    with pytest.raises(CompactionProofError, match="the hash over all columns does not"):
         compact(lake, SILVER)

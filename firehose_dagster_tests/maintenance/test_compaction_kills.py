@@ -12,8 +12,9 @@ from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.maintenance import rewrite_commit
-from firehose_dagster.maintenance.compaction import Step, compact
+from firehose_dagster.maintenance.compaction import compact
 from firehose_dagster.maintenance.compaction_proof import CompactionProofError
+from firehose_dagster.maintenance.compaction_step import Step
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.maintenance.compaction_child import NEEDS_A_WRONG_FILE
 from firehose_dagster_tests.maintenance.small_files import closed_hour, loaded, made_lake, paths, rows_of
