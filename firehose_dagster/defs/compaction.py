@@ -1,13 +1,13 @@
 """Compaction as assets, one a table, all by one hourly job: what it merged, what that gained, and that it proved it."""
 
-from collections.abc import Iterator
 from functools import cache
 
 import dagster as dg
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.tables import TABLES
-from firehose_dagster.defs.maintenance_pool import POOL
+from firehose_dagster.defs.maintenance_pool import POOL, RETRY
+from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.log_files import log_to_file
@@ -20,12 +20,6 @@ from firehose_dagster.maintenance.gain_plot import markdown
 from firehose_dagster.settings import Settings
 
 _SHOWN_GROUPS = 50
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
 
 
 def _compaction_asset(table: Table) -> dg.AssetsDefinition:
@@ -37,7 +31,7 @@ def _compaction_asset(table: Table) -> dg.AssetsDefinition:
         owners=OWNERS,
         pool=POOL,
         # A lost network or a locked lake passes; rows that differ do not, and are not tried again.
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL),
+        retry_policy=RETRY,
         description=(
             f"Small files of `{table.name}` merged into sorted ones, in partitions that the stream has left. Each "
             "merge is proved to hold the same rows before and after its commit; one that does not is undone, and the "
@@ -59,30 +53,15 @@ def _compaction_asset(table: Table) -> dg.AssetsDefinition:
 
 @dg.definitions
 def compaction() -> dg.Definitions:
-    assets = [_compaction_asset(table) for table in TABLES]
-    job = dg.define_asset_job(
-        "compact",
-        selection=dg.AssetSelection.assets(*assets),
-        executor_def=dg.in_process_executor,
-        description="Merges the small files of every table, one table after the other.",
-    )
-
-    @dg.schedule(
-        job=job,
-        name="compact_hourly",
+    return scheduled(
+        [_compaction_asset(table) for table in TABLES],
+        job="compact",
+        job_description="Merges the small files of every table, one table after the other.",
+        schedule="compact_hourly",
         # The hour before ended 40 minutes ago: the watermark (10 minutes) and the margin (15) have passed it.
         cron_schedule="40 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Each hour; after days off one run does what there is, and none starts beside another.",
+        schedule_description="Each hour; after days off one run does what there is, and none starts beside another.",
     )
-    def compact_hourly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        going_on = context.instance.get_run_records(dg.RunsFilter(job_name="compact", statuses=_UNFINISHED), limit=1)
-        if going_on:
-            yield dg.SkipReason(f"run {going_on[0].dagster_run.run_id} is compacting")
-        else:
-            yield dg.RunRequest()
-
-    return dg.Definitions(assets=assets, jobs=[job], schedules=[compact_hourly])
 
 
 @cache

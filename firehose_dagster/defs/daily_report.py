@@ -6,7 +6,8 @@ import dagster as dg
 from pydantic import Field
 
 from firehose_dagster.contracts.tables import TABLES
-from firehose_dagster.defs.maintenance_pool import RETRY, run_unless_one_is_unfinished
+from firehose_dagster.defs.maintenance_pool import RETRY
+from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.maintenance.daily_report import daily_report as report_of
@@ -57,22 +58,11 @@ def daily_report(
 
 @dg.definitions
 def report() -> dg.Definitions:
-    job = dg.define_asset_job(
-        "report_yesterday",
-        selection=dg.AssetSelection.assets(daily_report),
-        executor_def=dg.in_process_executor,
-        description="Tells what yesterday was.",
-    )
-
-    @dg.schedule(
-        job=job,
-        name="report_daily",
+    return scheduled(
+        [daily_report],
+        job="report_yesterday",
+        job_description="Tells what yesterday was.",
+        schedule="report_daily",
         cron_schedule="35 0 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At 00:35 UTC: the day before is closed, late rows of its last minutes have landed.",
+        schedule_description="At 00:35 UTC: the day before is closed, late rows of its last minutes have landed.",
     )
-    def report_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return run_unless_one_is_unfinished(context.instance, job.name)
-
-    return dg.Definitions(assets=[daily_report], jobs=[job], schedules=[report_daily])

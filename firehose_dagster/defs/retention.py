@@ -7,7 +7,8 @@ import dagster as dg
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.trade_tables import BRONZE
-from firehose_dagster.defs.maintenance_pool import POOL, RETRY, run_unless_one_is_unfinished
+from firehose_dagster.defs.maintenance_pool import POOL, RETRY
+from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.lake.catalog import open_catalog
@@ -67,25 +68,14 @@ def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> 
 
 @dg.definitions
 def retention_definitions() -> dg.Definitions:
-    job = dg.define_asset_job(
-        "retire_old_rows",
-        selection=dg.AssetSelection.assets(retention),
-        executor_def=dg.in_process_executor,
-        description="Retention by age of bronze and of the audit.",
-    )
-
-    @dg.schedule(
-        job=job,
-        name="retire_old_rows_daily",
+    return scheduled(
+        [retention],
+        job="retire_old_rows",
+        job_description="Retention by age of bronze and of the audit.",
+        schedule="retire_old_rows_daily",
         cron_schedule="10 2 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At 02:10 UTC. Where retention is off, it says so in a second.",
+        schedule_description="At 02:10 UTC. Where retention is off, it says so in a second.",
     )
-    def retire_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return run_unless_one_is_unfinished(context.instance, job.name)
-
-    return dg.Definitions(assets=[retention], jobs=[job], schedules=[retire_daily])
 
 
 def _state(keep_days: int) -> str:
