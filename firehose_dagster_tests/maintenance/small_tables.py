@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
@@ -19,9 +20,9 @@ IDENTIFIER = OPS_DELIVERIES.identifier
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def make_lake(home: Path) -> tuple[Settings, Catalog]:
+def make_lake(home: Path, **changes: Any) -> tuple[Settings, Catalog]:
     """The lake of an empty home with just this table."""
-    settings = Settings(home=home)
+    settings = Settings(home=home, **changes)
     catalog = open_catalog(settings)
     catalog.create_namespace_if_not_exists(NAMESPACE)
     catalog.create_table(

@@ -1,11 +1,9 @@
 """Compaction through a REST catalog on S3: the same code, other stores."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -19,47 +17,14 @@ from firehose_dagster.maintenance.compaction import compact
 from firehose_dagster.maintenance.compaction_proof import CompactionProofError
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.maintenance.small_files import closed_hour, paths, rows_of
+from firehose_dagster_tests.stack.object_store import ObjectStore, object_store
 from firehose_dagster_tests.stack.rest_server_jars import MAIN_CLASS, rest_server_jars
 from firehose_dagster_tests.stack.service import Service
 
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.slow]
 
-_KEY, _SECRET = "key", "secret"
-_S3_PORTS = (
-    *("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc"),
-    *("filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc", "webdav.port"),
-)
 
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code < 500
-    except httpx.HTTPError:
-        return False
-
-
-def _s3(folder: Path, ports: dict[str, int]) -> Service:
-    flags = {
-        "dir": folder,
-        "ip": "127.0.0.1",
-        "ip.bind": "127.0.0.1",
-        "bucket": "lake",
-        "s3.port.iceberg": 0,
-        "s3.port.lance": 0,
-        "admin.ui": "false",
-        **ports,
-    }
-    weed = str(Path(sys.executable).parent / "weed")
-    return Service(
-        name="s3",
-        command=(weed, "mini", *(f"-{name}={value}" for name, value in flags.items())),
-        log=folder.parent / "s3.log",
-        is_ready=lambda: _answers(f"http://127.0.0.1:{ports['s3.port']}/lake"),
-        environment={"AWS_ACCESS_KEY_ID": _KEY, "AWS_SECRET_ACCESS_KEY": _SECRET},
-    )
-
-
-def _rest_catalog(folder: Path, port: int, s3_port: int, java: Path) -> Service:
+def _rest_catalog(folder: Path, port: int, store: ObjectStore, java: Path) -> Service:
     jars = [*rest_server_jars(Settings().jars_dir.parent, java), *spark_jars(Settings().jars_dir)]
     sqlite = [jar for jar in jars if "sqlite" in jar.name or jar.parent.name.startswith("test-iceberg-rest")]
     return Service(
@@ -73,10 +38,10 @@ def _rest_catalog(folder: Path, port: int, s3_port: int, java: Path) -> Service:
             "CATALOG_JDBC_SCHEMA__VERSION": "V1",
             "CATALOG_WAREHOUSE": "s3://lake/wh",
             "CATALOG_IO__IMPL": "org.apache.iceberg.aws.s3.S3FileIO",
-            "CATALOG_S3_ENDPOINT": f"http://127.0.0.1:{s3_port}",
+            "CATALOG_S3_ENDPOINT": store.endpoint,
             "CATALOG_S3_PATH__STYLE__ACCESS": "true",
-            "CATALOG_S3_ACCESS__KEY__ID": _KEY,
-            "CATALOG_S3_SECRET__ACCESS__KEY": _SECRET,
+            "CATALOG_S3_ACCESS__KEY__ID": store.key,
+            "CATALOG_S3_SECRET__ACCESS__KEY": store.secret,
             "AWS_REGION": "us-east-1",
             "CATALOG_REST_PORT": str(port),
         },
@@ -86,31 +51,25 @@ def _rest_catalog(folder: Path, port: int, s3_port: int, java: Path) -> Service:
 @pytest.fixture
 def lake(tmp_path: Path, usable_java: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setattr(rewrite_commit, "_BUSY_WITHIN_SECONDS", 0.0)
-    catalog_port, *s3_ports = free_ports(len(_S3_PORTS) + 1)
-    ports = dict(zip(_S3_PORTS, s3_ports, strict=True))
-    (tmp_path / "s3").mkdir()
-    try:
-        services = [
-            _s3(tmp_path / "s3", ports),
-            _rest_catalog(tmp_path, catalog_port, ports["s3.port"], usable_java),
-        ]
-    except JarsMissingError as error:
-        pytest.skip(str(error))
-    try:
-        for service in services:
-            service.start()
-        settings = Settings(
-            home=tmp_path / "home",
-            catalog_uri=f"http://127.0.0.1:{catalog_port}",
-            s3_endpoint=f"http://127.0.0.1:{ports['s3.port']}",
-            s3_access_key=SecretStr(_KEY),
-            s3_secret_key=SecretStr(_SECRET),
-        )
-        create_tables(open_catalog(settings))
-        yield settings
-    finally:
-        for service in reversed(services):
-            service.stop()
+    (port,) = free_ports(1)
+    with object_store(tmp_path / "s3") as store:
+        try:
+            catalog = _rest_catalog(tmp_path, port, store, usable_java)
+        except JarsMissingError as error:
+            pytest.skip(str(error))
+        try:
+            catalog.start()
+            settings = Settings(
+                home=tmp_path / "home",
+                catalog_uri=f"http://127.0.0.1:{port}",
+                s3_endpoint=store.endpoint,
+                s3_access_key=SecretStr(store.key),
+                s3_secret_key=SecretStr(store.secret),
+            )
+            create_tables(open_catalog(settings))
+            yield settings
+        finally:
+            catalog.stop()
 
 
 def test_files_on_s3_are_merged_proved_and_put_back(lake: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +77,7 @@ def test_files_on_s3_are_merged_proved_and_put_back(lake: Settings, monkeypatch:
     before, files = rows_of(lake), paths(lake)
     write = rewrite_files.write_parquet
     with monkeypatch.context() as spoiled:
-        spoiled.setattr("firehose_dagster.maintenance.compaction.prove_written", lambda *_: None)
+        spoiled.setattr("firehose_dagster.maintenance.compaction_run.prove_written", lambda *_: None)
         spoiled.setattr(
             rewrite_files, "write_parquet", lambda stream, contract, rows: write(stream, contract, rows.slice(1))
         )
