@@ -36,7 +36,7 @@ SNAPSHOTS_PER_COMMIT = 1_000
 """pyiceberg's removal takes time with the square of it: 1,000 of 2,000 take 0.3 s, within a batch's pause."""
 _ATTEMPTS = 20
 
-STEPS = ("planned", "journal written", "committed", "files removed", "done")
+STEPS = ("planned", "journal written", "committed", "a file removed", "files removed", "done")
 """Points at which a run may die; the next one goes on from each."""
 
 
@@ -177,7 +177,7 @@ class Expiry:
         ]
         needed = reachable_from(MetadataFiles(table.io), table.metadata, newer).all()
         garbage = {location: size for location, size in journal.files.items() if location not in needed}
-        return remove_files(table.io, garbage)
+        return remove_files(table.io, garbage, lambda _: self._on_step("a file removed"))
 
     def _load(self) -> Table:
         return self._catalog.load_table(self._identifier)

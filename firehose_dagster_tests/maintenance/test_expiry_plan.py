@@ -62,6 +62,22 @@ def test_the_line_from_the_current_snapshot_to_the_newest_stamp_stays_whole() ->
     assert set(wanted.kept) == {3, 4, 5}
 
 
+def test_a_snapshot_that_a_reader_may_still_read_keeps_its_way_back_to_its_stamps() -> None:
+    history = TableHistory(
+        5,
+        (
+            SnapshotFacts(1, None, LONG_AGO, STAMP),
+            SnapshotFacts(2, 1, LONG_AGO, STAMP),
+            SnapshotFacts(3, 2, LONG_AGO),  # maintenance
+            SnapshotFacts(4, 3, NOW - timedelta(minutes=1)),  # maintenance, and read until a minute ago
+            SnapshotFacts(5, 4, None, STAMP),
+        ),
+    )
+    wanted = plan(history, Needs(), POLICY, NOW)
+    assert wanted.expire == (1,)
+    assert wanted.kept == {2: "young", 3: "young", 4: "young", 5: "position"}
+
+
 def test_every_kind_of_stamp_is_found_however_far_back() -> None:
     history = TableHistory(
         3,
