@@ -1,14 +1,15 @@
-"""Healed trades into the topic, a page at a time: it returns when Kafka has them."""
+"""Healed trades into the topic, and records that it is to hold again, a page at a time: back when Kafka has them."""
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from firehose_dagster.contracts.message import AggTradeMessage
+from firehose_dagster.contracts.topic import OutgoingRecord
 from firehose_dagster.gateway.producer_config import producer_config
 from firehose_dagster.settings import Settings
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
 
 _Report: TypeAlias = Callable[[KafkaError | None, Message], None]
+_Name = TypeVar("_Name")
 
 
 class ConfirmedPublisher:
@@ -39,40 +41,49 @@ class ConfirmedPublisher:
 
         Returns early, with what is confirmed by then, when the gateway stops. Safe for threads.
         """
-        confirmed: list[int] = []
+        return self._publish(
+            (message.agg_id, OutgoingRecord(message.symbol.encode(), self._encode(message))) for message in messages
+        )
+
+    def publish_records(self, records: Sequence[OutgoingRecord]) -> int:
+        """As `publish`, for records as they are; how many Kafka confirmed."""
+        return len(self._publish(enumerate(records)))
+
+    def _publish(self, named: Iterable[tuple[_Name, OutgoingRecord]]) -> list[_Name]:
+        confirmed: list[_Name] = []
         reports = 0
 
-        def report(agg_id: int, error: KafkaError | None) -> None:
+        def report(name: _Name, error: KafkaError | None) -> None:
             nonlocal reports
             reports += 1
             if error is None:
-                confirmed.append(agg_id)
+                confirmed.append(name)
             else:
                 self.last_error = error.str()
 
-        def on_delivery(agg_id: int) -> _Report:
-            return lambda error, _message: report(agg_id, error)
+        def on_delivery(name: _Name) -> _Report:
+            return lambda error, _message: report(name, error)
 
         producer = self._producer
         produced = 0
-        for message in messages:
-            if not self._produce_one(producer, message, on_delivery(message.agg_id)):
+        for name, record in named:
+            if not self._produce_one(producer, record, on_delivery(name)):
                 break
             produced += 1
         while reports < produced and not self._halt.is_set():
             producer.poll(POLL_SECONDS)
         return confirmed
 
-    def _produce_one(self, producer: Producer, message: AggTradeMessage, report: _Report) -> bool:
+    def _produce_one(self, producer: Producer, record: OutgoingRecord, report: _Report) -> bool:
         while not self._halt.is_set():
             try:
-                producer.produce(self._topic, self._encode(message), message.symbol, on_delivery=report)
+                producer.produce(self._topic, record.value, record.key, on_delivery=report)
                 return True
             except BufferError:
                 producer.poll(POLL_SECONDS)
             except KafkaException as error:
                 self.last_error = error.args[0].str()
-                logger.warning("event=heal_not_produced symbol=%s reason=%s", message.symbol, self.last_error)
+                logger.warning("event=heal_not_produced key=%r reason=%s", record.key, self.last_error)
                 if error.args[0].fatal() or error.args[0].code() == KafkaError._FATAL:
                     self._renew(producer)
                 return False
