@@ -15,7 +15,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import BooleanExpression
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import OFFSETS_LOST, REBUILD, Position
+from firehose_dagster.contracts.position import OFFSETS_LOST, REBUILD, ROWS_LOST, Position
 from firehose_dagster.lake.row_filters import all_of, at_least, below
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _SUMMED = (
     *("rows_in", "rows_out", "dq_pass", "dq_fail", "duplicates"),
     *("conflicts", "late_rows", "gold_minutes", "spikes"),
 )
-_KEPT_KINDS = (REBUILD, OFFSETS_LOST)
+_KEPT_KINDS = (REBUILD, OFFSETS_LOST, ROWS_LOST)
 _DAYS_PER_RUN = 31
 LEAST_DAYS = 7
 """The stream rebuilds the rows of batches that silver's snapshots tell of and the audit lacks: those are younger."""

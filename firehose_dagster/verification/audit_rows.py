@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from firehose_dagster.contracts.position import AUDIT, OFFSETS_LOST, REBUILD, Position
+from firehose_dagster.contracts.position import AUDIT, OFFSETS_LOST, REBUILD, ROWS_LOST, Position
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.verification.pinned_lake import PinnedLake
 
 ROLL_UP = "roll-up/"
 """What the run id of a row begins with that is the sum of a day's batches."""
-_KINDS = f"('micro_batch', '{REBUILD}')"
+_KINDS = f"('micro_batch', '{REBUILD}', '{ROWS_LOST}')"
 _COLUMNS = (
     "run_id",
     "kind",
@@ -56,6 +56,8 @@ class AuditRow:
 def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
     """The micro-batches that the position covers, by run id, each once; `ops_audit` goes before the stamp.
 
+    With them the rows that take back what batches told of records that a table lost afterwards: they read no offsets.
+
     What was before silver was last emptied for a rebuild tells of rows that are no more: it is left out.
     """
     found: dict[str, AuditRow] = {}
@@ -74,7 +76,7 @@ def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
     counted = (
         row
         for row in found.values()
-        if row.kind == "micro_batch"
+        if row.kind != REBUILD
         and (rebuilt_at is None or row.started_at >= rebuilt_at)
         and covered
         and covered.covers(row.ends)

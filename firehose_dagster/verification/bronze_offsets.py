@@ -4,12 +4,13 @@ from firehose_dagster.contracts.trade_tables import BRONZE
 from firehose_dagster.verification.audit_rows import lost_offsets
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
+from firehose_dagster.verification.rows_lost import lost_from_bronze
 
 
 def bronze_offsets_are_contiguous(lake: PinnedLake) -> Check:
     """In each partition the offsets run from the first one held to the position, each once, but for lost ones.
 
-    Lost is what an incident in the audit says that the topic lost unread.
+    Lost is what an incident in the audit says that the topic lost unread, or that bronze lost.
 
     Kafka numbers records without a gap where no transactions are used, as here.
     """
@@ -22,6 +23,9 @@ def bronze_offsets_are_contiguous(lake: PinnedLake) -> Check:
         ).fetchall()
     }
     lost = lost_offsets(lake)
+    lost_from_bronze(lake)
+    for partition, start, stop in _absent_as_told(lake):
+        lost.setdefault(partition, []).append((start, stop))
     breaches = 0
     examples: list[str] = []
     for partition, (rows, distinct, first, last) in held.items():
@@ -48,6 +52,19 @@ def bronze_offsets_are_contiguous(lake: PinnedLake) -> Check:
         breaches=breaches,
         examples=tuple(examples[:EXAMPLES_SHOWN]),
     )
+
+
+def _absent_as_told(lake: PinnedLake) -> list[tuple[int, int, int]]:
+    """Of what bronze is told to have lost, the ranges that it does not hold at all: others excuse nothing."""
+    found: list[tuple[int, int, int]] = lake.connection.execute(
+        """
+        SELECT DISTINCT partition, "first", end_offset FROM lost_from_bronze t WHERE NOT EXISTS (
+            SELECT 1 FROM bronze b
+            WHERE b.kafka_partition = t.partition AND b.kafka_offset >= t."first" AND b.kafka_offset < t.end_offset
+        ) ORDER BY 1, 2
+        """
+    ).fetchall()
+    return found
 
 
 def _doubled(lake: PinnedLake, partition: int) -> list[str]:
