@@ -12,6 +12,7 @@ from pyiceberg.expressions import (
     EqualTo,
     GreaterThanOrEqual,
     In,
+    IsNull,
     LessThan,
     Or,
 )
@@ -33,6 +34,10 @@ def below(column: str, value: Literal) -> BooleanExpression:
 
 def one_of(column: str, values: Iterable[str]) -> BooleanExpression:
     return In(column, set(values))  # type: ignore[call-arg,arg-type] # see above
+
+
+def is_null(column: str) -> BooleanExpression:
+    return IsNull(column)  # type: ignore[call-arg,arg-type] # see above
 
 
 def all_of(*conditions: BooleanExpression) -> BooleanExpression:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow as pa
@@ -26,12 +26,14 @@ class MaintenanceRecord:
     finished_at: datetime
     figures: Mapping[str, Figure]
     """What it did; column `detail`, as JSON."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Counts of records by their columns, where the run says something about those; else 0."""
 
 
 def record(catalog: Catalog, *records: MaintenanceRecord) -> None:
     """Append the rows in one commit; other writers may append meanwhile: a lost race is run again.
 
-    Raises ``CommitFailedException`` where every attempt lost. The counts of a micro-batch are 0 in these rows.
+    Raises ``CommitFailedException`` where every attempt lost. What is not said is 0 or null.
     """
     if records:
         _append(catalog, [_row(each) for each in records])
@@ -55,6 +57,7 @@ def _row(each: MaintenanceRecord) -> dict[str, object]:
         "started_at": each.started_at,
         "finished_at": each.finished_at,
         "detail": json.dumps(dict(each.figures), separators=(",", ":")),
+        **each.counts,
     }
     return {column.name: told.get(column.name, _nothing(column)) for column in OPS_AUDIT.columns}
 
