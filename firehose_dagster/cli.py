@@ -13,6 +13,7 @@ from firehose_dagster.commands import (  # noqa: F401 - each registers its comma
     lake,
     processes,
     rebuild,
+    reconcile,
     stack,
     status,
 )

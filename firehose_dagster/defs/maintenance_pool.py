@@ -13,6 +13,7 @@ MAINTENANCE_JOBS = (
     "completeness",
     "judge_hours",
     "retire_old_rows",
+    "reconcile",
     "report_yesterday",
 )
 """Jobs whose failure is told as `maintenance_failed`."""
