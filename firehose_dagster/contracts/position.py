@@ -31,8 +31,8 @@ HOLES_SNAPSHOT = "firehose.exchange-holes-snapshot-id"
 OFFSETS_LOST = "incident:offsets_lost"
 """Kind of a row of `ops_audit`: records that the topic lost before any table had them."""
 ROWS_LOST = "incident:rows_lost"
-"""Kind of a row of `ops_audit`: records that a micro-batch took into bronze, silver or quarantine, and that are there no
-more. The row takes them back by negative counts; its detail names their offsets."""
+"""Kind of a row of `ops_audit`: records that a micro-batch took into bronze, silver or quarantine, and that are gone
+from there. The row takes them back by negative counts; its detail names their offsets."""
 REBUILD = "rebuild:silver"
 """Kind of a row of `ops_audit`: silver was emptied, so that earlier micro-batches tell of it no more."""
 
