@@ -11,6 +11,10 @@ INSTANCE_YAML = """\
 telemetry:
   enabled: false
 
+# Nobody is asked for an e-mail address when the UI opens for the first time.
+nux:
+  enabled: false
+
 run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator

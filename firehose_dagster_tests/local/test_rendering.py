@@ -72,11 +72,12 @@ def test_every_process_carries_the_marker_of_its_home(settings: Settings) -> Non
     assert environment["PATH"] == "/bin"
 
 
-def test_dagster_is_pointed_at_the_code_server_and_sends_no_telemetry(settings: Settings) -> None:
+def test_dagster_is_pointed_at_the_code_server_and_sends_and_asks_for_nothing(settings: Settings) -> None:
     write_dagster_home(settings)
     instance = yaml.safe_load((settings.dagster_home / "dagster.yaml").read_text())
     workspace = yaml.safe_load((settings.dagster_home / "workspace.yaml").read_text())
     assert instance["telemetry"] == {"enabled": False}
+    assert instance["nux"] == {"enabled": False}
     assert instance["run_monitoring"]["enabled"] is True
     assert workspace == {
         "load_from": [
