@@ -109,9 +109,18 @@ def script_of(seed: int, seconds: float) -> tuple[TimedFault, ...]:
 class _Running:
     seed: int
     number: int
+    last_ids: dict[str, int | None] = field(default_factory=dict)
+    """By symbol, when the last fault had begun."""
     ended_at: float | None = None
     spans: dict[str, Known] = field(default_factory=dict)
     """As known at the script's end: what silver has to hold."""
+
+    def end(self, known: dict[str, Known], now: float) -> None:
+        """End the script once each symbol had a trade since its last fault began, so that this fault hit one too."""
+        if not self.last_ids:
+            self.last_ids = {symbol: each.last_id for symbol, each in known.items()}
+        elif all(each.last_id != self.last_ids[symbol] for symbol, each in known.items()):
+            self.spans, self.ended_at = known, now
 
     def expected(self) -> dict[str, int]:
         return {
@@ -174,8 +183,7 @@ def _play_all(options: TrialOptions, pipeline: TrialPipeline, say: Callable[[str
         played = pipeline.exchange.played()
         for script in running:
             if script.ended_at is None and played[script.number].finished:
-                script.spans = pipeline.exchange.known(symbols_of(script.seed))
-                script.ended_at = time.monotonic()
+                script.end(pipeline.exchange.known(symbols_of(script.seed)), time.monotonic())
         if time.monotonic() - looked_at < LOOK_AT_SILVER_EVERY_SECONDS:
             continue
         counts = pipeline.counts()
