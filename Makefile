@@ -109,6 +109,7 @@ faults: setup ## Seeded fault scripts against one running pipeline, a verdict ea
 .PHONY: docs
 docs: setup ## Take the README's pictures of the running UI; needs Chromium and chromedriver
 	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo
+	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -k 'nothing_is_cut_off and wide' firehose_dagster_tests/api/test_page.py
 
 .PHONY: clean
 clean: ## Remove .venv and caches; asks before it deletes the stack's data; homes and jars are left
