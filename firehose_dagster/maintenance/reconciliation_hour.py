@@ -43,13 +43,14 @@ WITH keys AS (
     SELECT s.symbol, s.agg_id, kafka_partition, kafka_offset, {_SILVER_CONTENT} AS content
     FROM s SEMI JOIN keys ON keys.symbol = s.symbol AND keys.agg_id = s.agg_id
 ), firsts AS (
-    -- Of an hour that left bronze by age, silver alone holds the first.
+    -- What silver took from a record that left bronze, by age or by loss, was there before what bronze holds of it.
     SELECT * FROM (
-        SELECT b.symbol, b.agg_id, kafka_partition, kafka_offset, {_CONTENT} AS content
+        SELECT b.symbol, b.agg_id, kafka_partition, kafka_offset, {_CONTENT} AS content, true AS is_in_bronze
         FROM processed b SEMI JOIN keys ON keys.symbol = b.symbol AND keys.agg_id = b.agg_id WHERE raw IS NULL
         UNION ALL
-        SELECT * FROM held
-    ) QUALIFY row_number() OVER (PARTITION BY symbol, agg_id ORDER BY kafka_partition, kafka_offset) = 1
+        SELECT h.*, false
+        FROM held h ANTI JOIN b ON b.kafka_partition = h.kafka_partition AND b.kafka_offset = h.kafka_offset
+    ) QUALIFY row_number() OVER (PARTITION BY symbol, agg_id ORDER BY is_in_bronze, kafka_partition, kafka_offset) = 1
 ), told_apart AS (
     SELECT *, {_CONTENT} AS content FROM judged WHERE raw IS NULL
 )
