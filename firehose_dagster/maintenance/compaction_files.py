@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from pyiceberg.expressions.visitors import manifest_evaluator
 from pyiceberg.manifest import DataFile, ManifestContent, ManifestEntry, ManifestEntryStatus, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Snapshot
+
+from firehose_dagster.lake.row_filters import equals, is_null
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
@@ -42,8 +45,6 @@ class Listing:
     files: tuple[LakeFile, ...]
     manifests: int
     has_row_deletes: bool
-    change: Change
-    """What the snapshot did."""
 
 
 def listing(table: IcebergTable, snapshot_id: int | None = None) -> Listing | None:
@@ -56,15 +57,30 @@ def listing(table: IcebergTable, snapshot_id: int | None = None) -> Listing | No
         return None
     manifests = snapshot.manifests(table.io)
     data = [manifest for manifest in manifests if manifest.content == ManifestContent.DATA]
-    # Reading manifests is what takes the time, so what the snapshot removed is read along.
-    entries = [entry for manifest in data for entry in _entries(table, manifest, snapshot)]
     return Listing(
         snapshot_id=snapshot.snapshot_id,
-        files=tuple(_lake_file(table, entry) for entry in entries if entry.status != ManifestEntryStatus.DELETED),
+        files=tuple(_lake_file(table, entry) for manifest in data for entry in manifest.fetch_manifest_entry(table.io)),
         manifests=len(data),
         has_row_deletes=len(data) < len(manifests),
-        change=_change(entries, snapshot),
     )
+
+
+def partition_listing(table: IcebergTable, snapshot_id: int, partition: int | None) -> tuple[list[LakeFile], Change]:
+    """The live files of one partition in a snapshot, and what the snapshot did, to whatever partition.
+
+    Manifests that cannot list a file of the partition are not read: in a table of many small files reading all of them
+    takes longer than rewriting a partition. Raises ValueError where the table does not have the snapshot (any more).
+    """
+    snapshot = _snapshot(table, snapshot_id)
+    assert snapshot is not None  # noqa: S101 - asked for by its id
+    entries: list[ManifestEntry] = []
+    for manifest in snapshot.manifests(table.io):
+        if manifest.content == ManifestContent.DATA and (
+            manifest.added_snapshot_id == snapshot_id or _may_list(table, manifest, partition)
+        ):
+            entries += _entries(table, manifest, snapshot)
+    live = (_lake_file(table, entry) for entry in entries if entry.status != ManifestEntryStatus.DELETED)
+    return [file for file in live if file.partition == partition], _change(entries, snapshot)
 
 
 def change(table: IcebergTable, snapshot_id: int) -> Change:
@@ -82,6 +98,14 @@ def listed_twice(files: Iterable[LakeFile]) -> list[str]:
     for file in files:
         (twice if file.path in seen else seen).add(file.path)
     return sorted(twice)
+
+
+def _may_list(table: IcebergTable, manifest: ManifestFile, partition: int | None) -> bool:
+    """Whether the manifest can list a file of the partition, by the bounds that the manifest list has of it."""
+    spec = table.specs()[manifest.partition_spec_id]
+    name = spec.fields[0].name
+    wanted = is_null(name) if partition is None else equals(name, partition)
+    return manifest_evaluator(spec, table.schema(), wanted)(manifest)
 
 
 def _entries(table: IcebergTable, manifest: ManifestFile, snapshot: Snapshot) -> list[ManifestEntry]:

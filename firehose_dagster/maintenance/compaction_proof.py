@@ -12,7 +12,7 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.errors import ExplainedError
-from firehose_dagster.maintenance.compaction_files import listed_twice, listing
+from firehose_dagster.maintenance.compaction_files import listed_twice, partition_listing
 from firehose_dagster.maintenance.fingerprint import Fingerprint, differences, fingerprint
 
 
@@ -69,16 +69,14 @@ def problems(
     Judged on the snapshot of the rewrite: files added since belong to others. `before` names what differs; without it
     the stamp's digest tells only whether.
     """
-    held = listing(table, rewrite.snapshot_id)
-    assert held is not None  # noqa: S101 - the snapshot was asked for by its id
-    live = {file.path for file in held.files}
-    found = [f"{path} is listed more than once" for path in listed_twice(held.files)]
+    files, did = partition_listing(table, rewrite.snapshot_id, stamp.partition)
+    live = {file.path for file in files}
+    found = [f"{path} is listed more than once" for path in listed_twice(files)]
     if rewrite.new_path not in live:
         found.append(f"{rewrite.new_path} is not listed")
     still = rewrite.old_paths & live
     if still:
         found.append(f"{len(still)} of {len(rewrite.old_paths)} replaced files are still listed")
-    did = held.change
     if did.removed != rewrite.old_paths or did.added != {rewrite.new_path}:
         found.append(f"the commit added {len(did.added)} and removed {len(did.removed)} files, not these")
     if not found:
