@@ -149,7 +149,6 @@ class TradePass:
         provenance: Mapping[str, str],
     ) -> None:
         self._at_work = SILVER
-
         verdicts, unclear = self._classify(spark, parsed, batch)
         reached(CrashPoint.BATCH_CLASSIFIED)
         invalid = batch.rows - batch.valid_rows
@@ -170,7 +169,6 @@ class TradePass:
         reached(CrashPoint.SILVER_COMMITTED)
         silver_snapshot_id = self._silver.snapshot_id()
         committed_at = datetime.now(UTC)
-
         lag_ms = (
             None
             if inserted.oldest_received_us is None
