@@ -116,7 +116,7 @@ def _measure(settings: Settings, options: argparse.Namespace) -> dict[str, objec
         watch = CommitWatch(settings.lake_dir / "catalog.db")
         watch.start()
         # What is received from here on is judged by commits that the watch has seen from the start.
-        time.sleep(2)  # between two looks at another process
+        time.sleep(2)  # what was received before the watch began has been committed
         idle = _phase(lambda: time.sleep(options.measure))  # what is measured
         told: list[dict[str, int]] = []
         busy = _phase(lambda: told.append(_maintain(settings, options)))

@@ -21,23 +21,23 @@ Literal = str | int | bool
 
 
 def equals(column: str, value: Literal) -> BooleanExpression:
-    return EqualTo(column, value)  # type: ignore[call-arg,arg-type] # see above
+    return EqualTo(column, value)  # type: ignore[call-arg,arg-type] # half seen, see the top
 
 
 def at_least(column: str, value: Literal) -> BooleanExpression:
-    return GreaterThanOrEqual(column, value)  # type: ignore[call-arg,arg-type] # see above
+    return GreaterThanOrEqual(column, value)  # type: ignore[call-arg,arg-type] # half seen, see the top
 
 
 def below(column: str, value: Literal) -> BooleanExpression:
-    return LessThan(column, value)  # type: ignore[call-arg,arg-type] # see above
+    return LessThan(column, value)  # type: ignore[call-arg,arg-type] # half seen, see the top
 
 
 def one_of(column: str, values: Iterable[str]) -> BooleanExpression:
-    return In(column, set(values))  # type: ignore[call-arg,arg-type] # see above
+    return In(column, set(values))  # type: ignore[call-arg,arg-type] # half seen, see the top
 
 
 def is_null(column: str) -> BooleanExpression:
-    return IsNull(column)  # type: ignore[call-arg,arg-type] # see above
+    return IsNull(column)  # type: ignore[call-arg,arg-type] # half seen, see the top
 
 
 def all_of(*conditions: BooleanExpression) -> BooleanExpression:
