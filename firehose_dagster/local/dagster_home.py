@@ -33,6 +33,8 @@ run_monitoring:
   enabled: true
   start_timeout_seconds: 180
   poll_interval_seconds: 20
+  # A worker that was killed gives nothing back: without this its place in the pool is taken for ever.
+  free_slots_after_run_end_seconds: 60
 
 sensors:
   use_threads: true

@@ -1,11 +1,11 @@
-"""The two long runs of the Dagster UI, as the demo ends them: through the webserver's GraphQL, never by signal."""
+"""The runs of the Dagster UI, as an installation ends them: through the webserver's GraphQL, never by signal."""
 
 import logging
 import time
 
 import httpx
 import msgspec
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
@@ -22,6 +22,14 @@ _HTTP_TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 _GOING_ON = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
+_HAD_A_PROCESS = [
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+"""One that is queued had none yet: the daemon launches it."""
+
 _RUNS_QUERY = """
 query Runs($jobs: RunsFilter!) {
   runsOrError(filter: $jobs) { __typename ... on Runs { results { runId status } } }
@@ -35,6 +43,23 @@ mutation Terminate($ids: [String!]!) {
     }
   }
 }"""
+
+
+def close_lost_runs(settings: Settings) -> tuple[str, ...]:
+    """Call where no process of the home lives: runs that go on by Dagster's word are lost. Returns their ids.
+
+    Left as they are, they would keep their schedules, their place in the pool and among the runs for hours. One that
+    was being terminated ends as canceled, so that it stays off where a person wanted it off; the others as failed.
+    """
+    with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        lost = [each.dagster_run for each in instance.get_run_records(RunsFilter(statuses=_HAD_A_PROCESS))]
+        for run in lost:
+            if run.status == DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, "its process is gone")
+            else:
+                instance.report_run_failed(run, "its process ended with the installation or the machine")
+            _LOGGER.info("lost run closed run=%s job=%s was=%s", run.run_id, run.job_name, run.status.value)
+    return tuple(run.run_id for run in lost)
 
 
 class _Run(msgspec.Struct, frozen=True, rename={"run_id": "runId"}):

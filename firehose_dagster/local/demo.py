@@ -14,6 +14,7 @@ from rich.text import Text
 
 from firehose_dagster.local.broker import prepare_broker
 from firehose_dagster.local.dagster_home import write_dagster_home
+from firehose_dagster.local.dagster_runs import close_lost_runs
 from firehose_dagster.local.dagster_runs import DagsterRuns, DagsterUnreachableError
 from firehose_dagster.local.demo_options import DemoOptions, DemoOptionsError
 from firehose_dagster.local.demo_session import DemoSession
@@ -84,6 +85,7 @@ def run_demo(options: DemoOptions, settings: Settings, console: Console | None =
                     prepare_broker(settings, java)
                 if not options.no_ui:
                     write_dagster_home(settings)
+                    close_lost_runs(settings)
                 names = [program.name for program in programs]
                 installation.start(*(name for name in names if name not in _STARTED_LAST), on_progress=say)
                 installation.start(*(name for name in names if name in _STARTED_LAST), on_progress=say)
