@@ -14,8 +14,7 @@ from rich.text import Text
 
 from firehose_dagster.local.broker import prepare_broker
 from firehose_dagster.local.dagster_home import write_dagster_home
-from firehose_dagster.local.dagster_runs import close_lost_runs
-from firehose_dagster.local.dagster_runs import DagsterRuns, DagsterUnreachableError
+from firehose_dagster.local.dagster_runs import DagsterRuns, DagsterUnreachableError, close_lost_runs
 from firehose_dagster.local.demo_options import DemoOptions, DemoOptionsError
 from firehose_dagster.local.demo_session import DemoSession
 from firehose_dagster.local.environment import settings_environment
