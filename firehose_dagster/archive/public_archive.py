@@ -1,6 +1,10 @@
 """Daily files from the exchange's public archive, fetched one at a time and kept no longer than they are read."""
 
+import fcntl
 import logging
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 ATTEMPTS = 5
+_OURS = re.compile(r"-\d{4}-\d{2}-\d{2}-[a-z0-9_]{8}$")
+"""How a folder of ours is named: the day's file and what makes it unique. Other things there may be people's."""
 _again_later = retry(
     retry=retry_if_exception_type(ArchiveUnavailableError),
     stop=stop_after_attempt(ATTEMPTS),
@@ -45,6 +51,7 @@ class PublicArchive:
         url = f"{self._base_url}/{day.folder}/{day.stem}.zip"
         self._folder.mkdir(parents=True, exist_ok=True)
         with (
+            _without_leftovers(self._folder),
             tempfile.TemporaryDirectory(dir=self._folder, prefix=f"{day.stem}-") as folder,
             httpx.Client(timeout=TIMEOUT, transport=self._transport, follow_redirects=True) as client,
         ):
@@ -52,6 +59,29 @@ class PublicArchive:
             checksum = _text(client, url + CHECKSUM_SUFFIX, day)
             _download(client, url, day, path)
             yield verified(path, checksum, where=url)
+
+
+@contextmanager
+def _without_leftovers(folder: Path) -> Iterator[None]:
+    """Remove what a killed process left in the folder, unless another process is at work in it now.
+
+    Whoever works in the folder holds a shared lock on it, which ends with its process.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.debug("another process reads files in %s", folder)
+        else:
+            for left in folder.iterdir():
+                if _OURS.search(left.name):
+                    logger.info("event=leftover_removed path=%s", left)
+                    shutil.rmtree(left)
+        fcntl.flock(held, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(held)
 
 
 @_again_later

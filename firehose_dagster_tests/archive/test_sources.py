@@ -87,6 +87,31 @@ def test_a_day_is_fetched_with_its_checksum_tried_again_and_not_kept(tmp_path: P
     assert list((tmp_path / "fetched").iterdir()) == []
 
 
+def _served(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith(".CHECKSUM"):
+        return httpx.Response(200, text=checksum(CONTENT, "x"))
+    return httpx.Response(200, content=CONTENT)
+
+
+def test_what_a_killed_backfill_left_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    left = tmp_path / "fetched" / "ETHUSDT-aggTrades-2026-01-04-ab_c0123"
+    left.mkdir(parents=True)
+    theirs = write_day(tmp_path / "fetched" / "ETHUSDT", [line(1)])
+    (left / "ETHUSDT-aggTrades-2026-01-04.zip").write_bytes(b"half a day")
+    with _archive(tmp_path, _served).file_of(DAY) as file:
+        assert file.path.read_bytes() == CONTENT
+        assert not left.exists()
+    assert theirs.exists()
+
+
+def test_a_file_that_another_backfill_reads_is_no_leftover(tmp_path: Path) -> None:
+    with (
+        _archive(tmp_path, _served).file_of(DAY) as first,
+        _archive(tmp_path, _served).file_of(DAY) as second,
+    ):
+        assert first.path.read_bytes() == second.path.read_bytes() == CONTENT
+
+
 @pytest.mark.usefixtures("_no_waiting")
 @pytest.mark.parametrize(
     ("status", "error", "told"),
