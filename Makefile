@@ -106,6 +106,10 @@ chaos: setup ## Kill random processes under a disturbed feed, a verdict each; N=
 faults: setup ## Seeded fault scripts against one running pipeline, a verdict each; N=20, SEED=1, ARGS=--without-heal
 	$(BIN)/python -m firehose_dagster_tests.faults.run --scripts $(or $(N),20) --seed $(or $(SEED),1) $(ARGS)
 
+.PHONY: guards
+guards: setup ## Take guards out of the code, one at a time, and see their tests fail; ARGS="--lists expiry lease"
+	$(BIN)/python -m firehose_dagster_tests.guards.run $(ARGS)
+
 .PHONY: docs
 docs: setup ## Take the README's pictures of the running UI; needs Chromium and chromedriver
 	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo

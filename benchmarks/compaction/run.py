@@ -29,8 +29,8 @@ from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.lake.row_filters import all_of, at_least, below, equals
-from firehose_dagster.maintenance.compaction import compact
-from firehose_dagster.maintenance.compaction_files import LakeFile, listing
+from firehose_dagster.maintenance.compaction.live_files import LakeFile, listing
+from firehose_dagster.maintenance.compaction.table_compaction import compact
 from firehose_dagster.settings import Settings
 
 _FULL_SCAN = "select count(*) as n, sum(qty) as qty, sum(price * qty) as notional from {rows}"

@@ -12,12 +12,12 @@ import time
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.lake.catalog import open_catalog
-from firehose_dagster.maintenance.compaction import compact
-from firehose_dagster.maintenance.compaction_priority import beside_the_stream
-from firehose_dagster.maintenance.compaction_report import CompactionReport, Outcome
-from firehose_dagster.maintenance.compaction_step import Step
-from firehose_dagster.maintenance.expiry_lake import expire_table
-from firehose_dagster.maintenance.orphans import remove_orphans
+from firehose_dagster.maintenance.compaction.priority import beside_the_stream
+from firehose_dagster.maintenance.compaction.report import CompactionReport, Outcome
+from firehose_dagster.maintenance.compaction.step import Step
+from firehose_dagster.maintenance.compaction.table_compaction import compact
+from firehose_dagster.maintenance.expiry.lake import expire_table
+from firehose_dagster.maintenance.orphans.removal import remove_orphans
 from firehose_dagster.settings import Settings
 
 

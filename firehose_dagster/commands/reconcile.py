@@ -27,8 +27,8 @@ def reconcile(*, dry_run: Annotated[bool, Parameter(negative="")] = False, home:
 
     from firehose_dagster.gateway.replay_topic import ReplayTopic
     from firehose_dagster.lake.catalog import create_tables, open_catalog
-    from firehose_dagster.maintenance.reconciliation import PATIENCE_SECONDS, reconcile
-    from firehose_dagster.maintenance.reconciliation_outcome import to_text
+    from firehose_dagster.maintenance.reconciliation.outcome import to_text
+    from firehose_dagster.maintenance.reconciliation.reconcile import PATIENCE_SECONDS, reconcile
     from firehose_dagster.streams.lease import lease_is_held
 
     settings, stop = settings_of(home), stop_on_signal()

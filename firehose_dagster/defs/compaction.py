@@ -11,12 +11,12 @@ from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.log_files import log_to_file
-from firehose_dagster.maintenance.compaction import compact
-from firehose_dagster.maintenance.compaction_plan import partition_start
-from firehose_dagster.maintenance.compaction_priority import beside_the_stream
-from firehose_dagster.maintenance.compaction_proof import CompactionProofError
-from firehose_dagster.maintenance.compaction_report import CompactionReport
-from firehose_dagster.maintenance.gain_plot import markdown
+from firehose_dagster.maintenance.compaction.gain_plot import markdown
+from firehose_dagster.maintenance.compaction.plan import partition_start
+from firehose_dagster.maintenance.compaction.priority import beside_the_stream
+from firehose_dagster.maintenance.compaction.proof import CompactionProofError
+from firehose_dagster.maintenance.compaction.report import CompactionReport
+from firehose_dagster.maintenance.compaction.table_compaction import compact
 from firehose_dagster.settings import Settings
 
 _SHOWN_GROUPS = 50

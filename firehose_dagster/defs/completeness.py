@@ -17,12 +17,12 @@ from firehose_dagster.defs.table_metadata import MetadataEntry, asset_spec
 from firehose_dagster.gateway.heal_requests import ask
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.log_files import log_to_file
-from firehose_dagster.maintenance.completeness import Look, hours_over, look
-from firehose_dagster.maintenance.completeness_healing import LOOKBACK_HOURS, HealMemory, plan_heals
-from firehose_dagster.maintenance.completeness_plot import HOURS_SHOWN, plot_markdown
-from firehose_dagster.maintenance.completeness_store import HOUR_US, CompletenessStore
-from firehose_dagster.maintenance.completeness_verdicts import HourVerdict, verdicts
-from firehose_dagster.maintenance.hour_completeness import HourRow
+from firehose_dagster.maintenance.completeness.healing import LOOKBACK_HOURS, HealMemory, plan_heals
+from firehose_dagster.maintenance.completeness.hour import HourRow
+from firehose_dagster.maintenance.completeness.look import Look, hours_over, look
+from firehose_dagster.maintenance.completeness.plot import HOURS_SHOWN, plot_markdown
+from firehose_dagster.maintenance.completeness.store import HOUR_US, CompletenessStore
+from firehose_dagster.maintenance.completeness.verdicts import HourVerdict, verdicts
 
 POOL = "completeness"
 """Not the one of maintenance: a look takes seconds, and must not wait for a compaction that takes minutes."""

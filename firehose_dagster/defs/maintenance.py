@@ -15,10 +15,10 @@ from firehose_dagster.defs.table_by_table import Told, table_by_table
 from firehose_dagster.defs.table_metadata import OWNERS
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.log_files import log_to_file
-from firehose_dagster.maintenance.expiry import ExpiryOutcome
-from firehose_dagster.maintenance.expiry_lake import EXPIRY_ORDER, expire_table
-from firehose_dagster.maintenance.orphan_plan import OrphanPlan, OrphansUnclearError
-from firehose_dagster.maintenance.orphans import OrphanOutcome, remove_orphans
+from firehose_dagster.maintenance.expiry.lake import EXPIRY_ORDER, expire_table
+from firehose_dagster.maintenance.expiry.table_expiry import ExpiryOutcome
+from firehose_dagster.maintenance.orphans.plan import OrphanPlan, OrphansUnclearError
+from firehose_dagster.maintenance.orphans.removal import OrphanOutcome, remove_orphans
 from firehose_dagster.settings import Settings
 
 _SHOWN_ORPHANS = 50

@@ -14,8 +14,8 @@ from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.gateway.replay_topic import ReplayTopic
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.log_files import log_to_file
-from firehose_dagster.maintenance.reconciliation import PATIENCE_SECONDS, reconcile
-from firehose_dagster.maintenance.reconciliation_outcome import GONE, Reconciliation
+from firehose_dagster.maintenance.reconciliation.outcome import GONE, Reconciliation
+from firehose_dagster.maintenance.reconciliation.reconcile import PATIENCE_SECONDS, reconcile
 from firehose_dagster.streams.lease import lease_is_held
 
 KEY = dg.AssetKey(["reconciliation"])

@@ -14,8 +14,8 @@ from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.log_files import log_to_file
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
-from firehose_dagster.maintenance.retention_audit import roll_up_audit
-from firehose_dagster.maintenance.retention_bronze import RetiredHour, retire_bronze
+from firehose_dagster.maintenance.retention.audit import roll_up_audit
+from firehose_dagster.maintenance.retention.bronze import RetiredHour, retire_bronze
 
 
 @dg.asset(

@@ -13,10 +13,10 @@ from firehose_dagster.defs.maintenance_pool import POOL
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.lake.jars import JarsMissingError, spark_jars
 from firehose_dagster.local.dagster_home import write_dagster_home
-from firehose_dagster.maintenance import compaction, rewrite_commit
-from firehose_dagster.maintenance.compaction_proof import CompactionProofError
+from firehose_dagster.maintenance.compaction import rewrite_commit, table_compaction
+from firehose_dagster.maintenance.compaction.proof import CompactionProofError
 from firehose_dagster.settings import Settings
-from firehose_dagster_tests.maintenance.small_files import closed_hour, made_lake
+from firehose_dagster_tests.maintenance.compaction.small_files import closed_hour, made_lake
 
 NAMES = [f"compaction_{table.name}" for table in TABLES]
 
@@ -76,7 +76,7 @@ def test_rows_that_differ_fail_the_run_and_are_not_tried_again(tmp_path: Path, m
         tried.append(arguments)
         raise CompactionProofError("rows: 24 before, 23 after")
 
-    monkeypatch.setattr(compaction, "_compact", wrong)
+    monkeypatch.setattr(table_compaction, "_compact", wrong)
     with dg.DagsterInstance.ephemeral() as instance:
         result = _run(tmp_path, instance, "compaction_crypto_silver_trades")
     assert not result.success

@@ -10,7 +10,14 @@ from firehose_dagster.defs import completeness
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.gateway.heal_requests import HealRequest, pending
 from firehose_dagster.settings import Settings
-from firehose_dagster_tests.maintenance.growing_lake import ELEVEN, NINE, TEN, TWELVE, GrowingLake, new_lake
+from firehose_dagster_tests.maintenance.completeness.growing_lake import (
+    ELEVEN,
+    NINE,
+    TEN,
+    TWELVE,
+    GrowingLake,
+    new_lake,
+)
 
 KEY = completeness.KEY
 

@@ -59,7 +59,7 @@ def test_old_snapshots_expire_with_a_row_in_the_audit_and_the_lake_stays_verifie
         def now(cls, tz: object = None) -> "Later":
             return cls.fromtimestamp(later.timestamp(), UTC)
 
-    monkeypatch.setattr("firehose_dagster.maintenance.expiry.datetime", Later)
+    monkeypatch.setattr("firehose_dagster.maintenance.expiry.table_expiry.datetime", Later)
     told = _metadata(_materialize(snapshot_expiry, settings))
     assert verify(settings).ok
     audit = catalog.load_table("crypto.ops_audit").scan(row_filter="kind != 'micro_batch'").to_arrow().to_pylist()

@@ -11,7 +11,7 @@ from firehose_dagster.defs import reconciliation as definitions
 from firehose_dagster.defs.maintenance_pool import MAINTENANCE_JOBS, POOL
 from firehose_dagster.defs.reconciliation import CHECK, reconciliation, reconciliation_definitions
 from firehose_dagster.defs.resources import FirehoseResource
-from firehose_dagster_tests.maintenance.spoiled_lake import BOTH_OVER, Installation
+from firehose_dagster_tests.maintenance.reconciliation.spoiled_lake import BOTH_OVER, Installation
 from firehose_dagster_tests.verification.small_lake import small_lake
 
 

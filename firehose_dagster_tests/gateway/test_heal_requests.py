@@ -1,9 +1,13 @@
 """What is asked is found by the gateway, once, and whole."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from firehose_dagster.gateway.heal import Healer
+from firehose_dagster.gateway.heal_intake import HealIntake
 from firehose_dagster.gateway.heal_requests import HealRequest, ask, heal_requests_dir, pending
 from firehose_dagster.settings import Settings
 
@@ -46,3 +50,26 @@ def test_a_file_that_is_no_request_is_set_aside(settings: Settings, content: byt
     (heal_requests_dir(settings) / "0.json").write_bytes(content)
     assert list(pending(settings)) == [good]
     assert (heal_requests_dir(settings) / "0.unreadable").read_bytes() == content
+
+
+class _Asked:
+    """A healer that fetches nothing, and keeps what is to be called when it has."""
+
+    def __init__(self) -> None:
+        self.on_settled: list[Callable[[int], None]] = []
+
+    def request(self, *_: object, on_settled: Callable[[int], None], **options: Any) -> None:
+        self.on_settled.append(on_settled)
+
+
+def test_a_request_is_taken_once_and_stands_until_the_last_of_its_ranges_is_settled(settings: Settings) -> None:
+    asked = _Asked()
+    intake = HealIntake(settings, cast(Healer, asked))
+    path = ask(settings, [("A", 1, 2), ("B", 3, 4)])
+    intake.poll()
+    intake.poll()
+    assert len(asked.on_settled) == 2
+    asked.on_settled[0](2)
+    assert list(pending(settings)) == [path]
+    asked.on_settled[1](2)
+    assert pending(settings) == {}

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from firehose_dagster.lake.catalog import sqlite_path
+from firehose_dagster.lake.catalog import open_catalog, sqlite_path
 from firehose_dagster.lake.trouble import LakeTroubleError, told
 from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.programs import STREAMS, streams_program
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.slow
 
 MakePipeline = Callable[[str], Pipeline]
 PATIENCE_SECONDS = 150.0
+LOCKED_SECONDS = 6.0
+"""Longer than SQLite's drivers wait by themselves: 5 s in Python, 3 s in Java."""
 
 
 @pytest.mark.spark
@@ -59,12 +62,25 @@ def test_a_batch_that_meets_a_shorter_lock_waits_for_it(spark: SparkSession, tmp
         batch.start()
         # Bronze's file is there, its commit waits.
         assert wait_until(lambda: _data_files(settings) > before, PATIENCE_SECONDS)
+        batch.join(LOCKED_SECONDS)
         assert batch.is_alive()
     batch.join(PATIENCE_SECONDS)
     assert not batch.is_alive()
     scenario.stop()
     assert scenario.count("crypto_silver_trades") == 9
     scenario.require_proven()
+
+
+def test_a_commit_without_a_jvm_that_meets_a_shorter_lock_waits_for_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", catalog_wait_seconds=60)
+    catalog = open_catalog(settings)
+    with ThreadPoolExecutor(1) as threads:
+        with held_catalog(settings, "immediate"):
+            commit = threads.submit(catalog.create_namespace, "later")
+            with pytest.raises(TimeoutError):
+                commit.result(LOCKED_SECONDS)
+        commit.result(PATIENCE_SECONDS)
+    assert ("later",) in catalog.list_namespaces()
 
 
 def test_a_start_that_meets_a_lock_says_so_before_it_starts_a_jvm(tmp_path: Path) -> None:

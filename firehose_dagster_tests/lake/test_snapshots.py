@@ -41,6 +41,12 @@ def test_the_newest_stamp_counts_and_unstamped_commits_are_stepped_over(table: T
     assert newest_stamp(table, "firehose.other") is None
 
 
+def test_an_empty_stamp_says_that_what_came_before_does_not_count(table: Table) -> None:
+    _commit(table, **{BATCH_ID: "1"})
+    _commit(table, **{BATCH_ID: ""})
+    assert newest_stamp(table, BATCH_ID) is None
+
+
 def test_an_older_snapshot_is_asked_for_what_it_held(table: Table) -> None:
     first = _commit(table, **{OFFSETS: '{"t":{"0":5}}'})
     _commit(table, **{OFFSETS: '{"t":{"0":9,"1":2}}'})

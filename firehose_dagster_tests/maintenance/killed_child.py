@@ -11,8 +11,8 @@ from pathlib import Path
 
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.lake.catalog import open_catalog
-from firehose_dagster.maintenance.orphans import remove_orphans
-from firehose_dagster.maintenance.retention_bronze import retire_bronze
+from firehose_dagster.maintenance.orphans.removal import remove_orphans
+from firehose_dagster.maintenance.retention.bronze import retire_bronze
 from firehose_dagster.settings import Settings
 
 BRONZE_KEEP_DAYS = 7

@@ -11,7 +11,7 @@ from firehose_dagster.defs.backfill import ArchiveConfig, archive_days
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.local.environment import settings_environment
-from firehose_dagster.maintenance.completeness import look
+from firehose_dagster.maintenance.completeness.look import look
 from firehose_dagster_tests.pipeline.recorded_trades import SILVER_QUERY, message, of_archive, of_silver
 from firehose_dagster_tests.pipeline.topic import Pipeline, encoded, wait_until
 

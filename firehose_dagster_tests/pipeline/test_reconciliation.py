@@ -7,7 +7,7 @@ import pytest
 
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.lake.catalog import open_catalog
-from firehose_dagster.maintenance.completeness import look
+from firehose_dagster.maintenance.completeness.look import look
 from firehose_dagster_tests.pipeline.topic import Pipeline, encoded
 from firehose_dagster_tests.streams.scenario import trade, trades
 

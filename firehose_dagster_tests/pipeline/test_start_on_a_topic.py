@@ -17,8 +17,12 @@ from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.position import OFFSETS_LOST, Position
+from firehose_dagster.settings import Settings
 from firehose_dagster.streams.host import run_streams
+from firehose_dagster.streams.lease import lease_is_held
 from firehose_dagster.streams.progress import StreamProgress
+from firehose_dagster.streams.query import StreamFailedError
+from firehose_dagster.streams.silver_layer import SilverLayer
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, read_offsets
 from firehose_dagster_tests.pipeline.topic import Pipeline, encoded
 from firehose_dagster_tests.streams.scenario import new_scenario, trade, trades
@@ -163,6 +167,29 @@ def test_a_start_does_not_care_what_became_of_the_old_checkpoint(
     stream.require_no_record_read_twice()
 
 
+def test_a_stream_holds_the_lease_while_it_writes(stream: Stream) -> None:
+    settings = stream.pipeline.settings
+    held: list[bool] = []
+    _two_more(stream)
+    run_streams(
+        settings,
+        threading.Event(),
+        until_caught_up=True,
+        session=stream.session,
+        on_batch=lambda *_: held.append(lease_is_held(settings)),
+    )
+    assert set(held) == {True}
+    assert not lease_is_held(settings)
+
+
+def test_a_lake_of_one_topic_is_not_filled_from_another(stream: Stream, make_pipeline: MakePipeline) -> None:
+    other = make_pipeline("other")
+    other.make_topic()
+    with pytest.raises(TopicUnusableError, match=r"filled from topic trades\.first, FIREHOSE_TOPIC is trades\.other: "):
+        stream.run(topic=other.settings.topic)
+    stream.require_no_record_read_twice()
+
+
 def test_a_topic_made_anew_is_refused_by_its_id_before_anything_is_written(
     make_stream: Callable[[str], Stream],
 ) -> None:
@@ -189,17 +216,11 @@ def test_records_that_retention_took_unread_are_refused_or_skipped_with_one_inci
     made.pipeline.produce(encoded(trades(1, 4)))
     made.run()
     (partition,) = (partition for partition, end in made.position().items() if end == 4)
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
-
-    def retain_from(offset: int) -> None:
-        place = TopicPartition(settings.topic, partition, offset)
-        admin.delete_records([place])[place].result(30)
-
     # What the tables hold may go.
-    retain_from(4)
+    _retain_from(settings, partition, 4)
     made.pipeline.produce([("BTCUSDT", b"no trade")] * 3)
     made.pipeline.produce(encoded(trades(5, 6, minute=2)))
-    retain_from(7)
+    _retain_from(settings, partition, 7)
     with pytest.raises(TopicUnusableError, match=rf"removed 3 records .*partition {partition} offsets 4 to 6\."):
         made.run()
     assert made.count("crypto_silver_trades") == 4
@@ -210,6 +231,36 @@ def test_records_that_retention_took_unread_are_refused_or_skipped_with_one_inci
         (msgspec.json.decode(row["offsets_start"]), msgspec.json.decode(row["offsets_end"])) for row in incidents
     ] == [({settings.topic: {str(partition): 4}}, {settings.topic: {str(partition): 7}})]
     made.pipeline.require_proven()
+
+
+def test_what_the_topic_lost_while_silver_failed_is_taken_from_bronze(
+    make_stream: Callable[[str], Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_stream("outlived")
+    made.pipeline.produce(encoded(trades(1, 4)))
+    made.run()
+    made.pipeline.produce(encoded(trades(5, 8, minute=2)))
+
+    def refused(*_: object) -> None:
+        raise OSError("silver takes nothing")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SilverLayer, "merge", refused)
+        with pytest.raises(StreamFailedError, match=r"silver takes nothing.* Bronze holds the topic"):
+            made.run()
+    assert (made.count("crypto_bronze_aggtrade"), made.count("crypto_silver_trades")) == (8, 4)
+    (partition,) = (partition for partition, end in made.position().items() if end == 8)
+    _retain_from(made.pipeline.settings, partition, 8)
+    assert made.run().silver == 4
+    assert made.count("crypto_silver_trades") == 8
+    made.pipeline.require_proven()
+
+
+def _retain_from(settings: Settings, partition: int, offset: int) -> None:
+    """What is before the offset leaves the topic."""
+    place = TopicPartition(settings.topic, partition, offset)
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    admin.delete_records([place])[place].result(30)
 
 
 def _made_again(pipeline: Pipeline) -> None:

@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from pyiceberg.catalog import Catalog
 
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
-from firehose_dagster.maintenance.expiry import Expiry
-from firehose_dagster.maintenance.expiry_plan import ExpiryPolicy, Needs
-from firehose_dagster.maintenance.orphan_plan import SMALLEST_AGE
-from firehose_dagster.maintenance.orphans import remove_orphans
+from firehose_dagster.maintenance.expiry.plan import ExpiryPolicy, Needs
+from firehose_dagster.maintenance.expiry.table_expiry import Expiry
+from firehose_dagster.maintenance.orphans.plan import SMALLEST_AGE
+from firehose_dagster.maintenance.orphans.removal import remove_orphans
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.maintenance.small_tables import IDENTIFIER, append, make_lake, overwrite, reached
 from firehose_dagster_tests.stack.object_store import ObjectStore, object_store

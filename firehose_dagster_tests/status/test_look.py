@@ -9,15 +9,18 @@ import msgspec
 import pytest
 
 from firehose_dagster.cli import app
+from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
+from firehose_dagster.contracts.position import AUDIT, WATERMARK
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.gateway.status import write_status
+from firehose_dagster.gateway.status import status_path, write_status
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
 from firehose_dagster.settings import Settings
 from firehose_dagster.status.look import look
 from firehose_dagster.status.rendering import to_json, to_text
+from firehose_dagster.status.report import CompletenessHealth
 from firehose_dagster_tests.gateway.examples import GATEWAY_STATUS
-from firehose_dagster_tests.verification.small_lake import small_lake, write
+from firehose_dagster_tests.verification.small_lake import append, small_lake, write
 
 
 def _gateway_status(settings: Settings, updated_at: datetime) -> None:
@@ -57,6 +60,49 @@ def test_the_newest_maintenance_of_each_kind_is_told(tmp_path: Path) -> None:
     )
     told = {each.kind: (each.finished_at, each.tables) for each in look(settings).maintenance}
     assert told == {"expiry": (now - timedelta(hours=1), 2), "compaction": (now - timedelta(hours=5), 1)}
+
+
+def test_what_silver_tells_is_found_behind_a_commit_of_maintenance(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    batch = '{"started_at":"2026-01-01T10:20:00Z","finished_at":"2026-01-01T10:20:01.5Z"}'
+    append(settings, SILVER, [], {AUDIT: batch, WATERMARK: "1767262800000000"})
+    append(settings, SILVER, [], {})
+    streams = look(settings).streams
+    assert (streams.batch_ms, streams.watermark) == (1_500, datetime(2026, 1, 1, 10, 20, tzinfo=UTC))
+
+
+def test_of_completeness_the_newest_look_at_each_hour_of_the_last_day_counts(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    now = datetime.now(UTC)
+    sealed = {
+        "symbol": "ALPHA",
+        "hour": now.replace(minute=0, second=0, microsecond=0),
+        "expected": 10,
+        "present": 10,
+        "exchange_holes": 0,
+        "missing": 0,
+        "missing_ranges": "[]",
+        "is_sealed": True,
+        "seal_version": 1,
+        "silver_snapshot_id": 1,
+        "checked_at": now,
+    }
+    before = sealed | {"present": 7, "missing": 3, "is_sealed": False, "checked_at": now - timedelta(minutes=5)}
+    long_ago = before | {"symbol": "BETA", "hour": now - timedelta(hours=25)}
+    append(settings, OPS_COMPLETENESS, [sealed, before, long_ago], {})
+    assert look(settings).completeness == CompletenessHealth(hours=1, sealed=1, missing_ids=0, looked_at=now)
+
+
+def test_a_gateway_whose_status_cannot_be_read_does_not_run(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir(parents=True)
+    status_path(settings).write_text("{")
+    gateway = look(settings).gateway
+    assert not gateway.running
+    assert gateway.last_error is not None
+    assert "cannot be read" in gateway.last_error
 
 
 def test_a_gateway_that_fell_silent_does_not_run(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
 from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes
 from firehose_dagster.lake.query import run_query
-from firehose_dagster.maintenance.completeness import look
+from firehose_dagster.maintenance.completeness.look import look
 from firehose_dagster.streams import gold_holes
 from firehose_dagster_tests.streams.scenario import START, Scenario, trades
 

@@ -91,3 +91,32 @@ def test_a_minute_that_lacks_only_what_never_was_becomes_complete_within_or_befo
     driver.take([_one(6, 2)])
     driver.require_expected()
     assert [row.features.is_complete for row in driver.stored.all_rows()] == [False, True, True, True, True]
+
+
+def _ends(driver: Driver) -> dict[int, tuple[bool, int]]:
+    """Of each minute whether it is final, and its revision."""
+    return {row.base.minute - FIRST_MINUTE: (row.is_final, row.revision) for row in driver.stored.all_rows()}
+
+
+def test_a_late_trade_revises_the_final_minutes_up_to_30_after_it_and_no_open_one() -> None:
+    driver = Driver()
+    driver.take([_one(1, 0), _one(3, 1), _one(4, 20), _one(5, 30)])
+    # The watermark is at minute 20: minutes 0 and 1 are over, 20 is not.
+    assert _ends(driver) == {0: (True, 0), 1: (True, 0), 20: (False, 0), 30: (False, 0)}
+    driver.take([_one(2, 0)])
+    driver.require_expected()
+    driver.take([_one(6, 30)])
+    assert _ends(driver) == {0: (True, 1), 1: (True, 1), 20: (False, 0), 30: (False, 0)}
+    driver.restart()
+    driver.take([_one(7, 400)])
+    driver.require_expected()
+    assert _ends(driver) == {0: (True, 1), 1: (True, 1), 20: (True, 0), 30: (True, 0), 400: (False, 0)}
+
+
+def test_a_late_trade_changes_the_minutes_of_the_next_hour_that_was_let_go() -> None:
+    driver = Driver()
+    # The first minute is 20 past the hour: minute 45 lies in the next one.
+    driver.take([_one(1, 0), _one(3, 30), _one(4, 45), _one(5, 700)])
+    driver.restart()
+    driver.take([_one(2, 29)])
+    driver.require_expected()

@@ -2,9 +2,11 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams import lease as lease_module
+from firehose_dagster.streams.host import run_streams
 from firehose_dagster.streams.lease import (
     StreamAlreadyRunningError,
     StreamLease,
@@ -27,6 +30,19 @@ fcntl.lockf(file, fcntl.LOCK_EX)
 print("held", flush=True)
 signal.pause()
 """
+
+
+@contextmanager
+def _held_by_another_process(settings: Settings) -> Iterator[None]:
+    """Within, another process holds the lock; at the end it is killed."""
+    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            yield
+        finally:
+            holder.kill()
 
 
 def test_a_home_without_a_stream_is_free(tmp_path: Path) -> None:
@@ -46,15 +62,29 @@ def test_an_owner_file_that_is_no_json_is_no_owner(tmp_path: Path) -> None:
 def test_a_lock_held_by_another_process_is_seen_and_free_once_that_is_killed(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     settings.state_dir.mkdir()
-    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with _held_by_another_process(settings):
         assert lease_is_held(settings)
         with pytest.raises(StreamAlreadyRunningError, match="written by another process; a lake has one writer"):
             refuse_if_held(settings)
-        os.kill(holder.pid, signal.SIGKILL)
     assert not lease_is_held(settings)
+
+
+def test_what_a_dead_process_wrote_holds_nothing_though_its_number_is_another_ones_now(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    (settings.state_dir / "streams.lease").touch()
+    left = {"pid": os.getpid(), "name": "the dead one", "since": "2026-01-01T00:00:00+00:00"}
+    (settings.state_dir / "streams.lease.json").write_text(json.dumps(left))
+    assert not lease_is_held(settings)
+    refuse_if_held(settings)
+
+
+def test_a_second_host_is_refused_before_it_makes_a_lake_or_asks_for_its_topic(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    with _held_by_another_process(settings), pytest.raises(StreamAlreadyRunningError):
+        run_streams(settings, threading.Event(), until_caught_up=True)
+    assert not settings.lake_dir.exists()
 
 
 @pytest.mark.spark
@@ -83,14 +113,10 @@ def test_the_lease_that_a_dead_process_left_is_taken_over_and_says_so(spark: Spa
     settings.state_dir.mkdir(parents=True)
     left = {"pid": 1, "name": "the dead one", "since": "2026-01-01T00:00:00+00:00"}
     (settings.state_dir / "streams.lease.json").write_text(json.dumps(left))
-    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
     lease = StreamLease(spark, settings)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(StreamAlreadyRunningError, match=r"written by process 1 \(the dead one, since 2026-01-01T"):
-            lease.take("the next one")
-        os.kill(holder.pid, signal.SIGKILL)
+    refused = pytest.raises(StreamAlreadyRunningError, match=r"written by process 1 \(the dead one, since 2026-01-01T")
+    with _held_by_another_process(settings), refused:
+        lease.take("the next one")
     lease.take("the next one")
     try:
         assert lease_is_held(settings)
@@ -107,15 +133,11 @@ def test_of_two_that_both_found_the_home_free_the_lock_lets_one_in(
 ) -> None:
     settings = Settings(home=tmp_path / "home")
     settings.state_dir.mkdir(parents=True)
-    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
+    with _held_by_another_process(settings):
         # The look of before, when nobody held it.
         monkeypatch.setattr(lease_module, "lease_is_held", lambda _: False)
         with pytest.raises(StreamAlreadyRunningError, match=r"the lake under .*home is written by another process"):
             StreamLease(spark, settings).take("the second")
-        os.kill(holder.pid, signal.SIGKILL)
     assert lease_owner(settings) is None
 
 

@@ -76,6 +76,15 @@ def test_exact_duplicates_are_counted_within_a_batch_and_across_batches(scenario
     scenario.require_proven()
 
 
+def test_a_late_batch_does_not_make_the_ids_above_it_new_again(scenario: Scenario) -> None:
+    for message in (trade(1), trade(3, 1), trade(2, 0.5), trade(3, 1)):
+        scenario.send(message)
+        scenario.run()
+    scenario.stop()
+    assert [(audit.rows_out, audit.duplicates) for audit in scenario.audits] == [(1, 0), (1, 0), (1, 0), (0, 1)]
+    scenario.require_proven()
+
+
 def test_the_trade_time_counts_to_the_millisecond_only(scenario: Scenario) -> None:
     first = trade(1)
     same_millisecond = first["trade_time"] // 1_000 * 1_000

@@ -124,3 +124,9 @@ def test_a_minute_followed_by_later_trades_keeps_its_open_and_takes_their_close(
     assert (grown.open, grown.high, grown.low, grown.close) == (D(5), D(10), D(4), D(9))
     assert (grown.volume, grown.quote_volume, grown.trades) == (D(3), D(23), 20)
     assert (grown.first_agg_id, grown.last_agg_id) == (1000, 1012)
+
+
+def test_sums_are_exact_to_the_last_of_38_digits() -> None:
+    large, small = D("1234567890123456789012.0000000000000001"), D("0.0000000000000001")
+    grown = replace(minute(100), quote_volume=large).followed_by(replace(minute(100), quote_volume=small))
+    assert grown.quote_volume == D("1234567890123456789012.0000000000000002")

@@ -14,7 +14,7 @@ from firehose_dagster.contracts.position import WATERMARK
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes
-from firehose_dagster.maintenance.completeness import look
+from firehose_dagster.maintenance.completeness.look import look
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
 from firehose_dagster.verification.pinned_lake import pin

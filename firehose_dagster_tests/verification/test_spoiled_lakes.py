@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from firehose_dagster.contracts.position import Position
 from firehose_dagster_tests.verification.judging import failed, told, verified
-from firehose_dagster_tests.verification.small_lake import SmallLake, small_lake
+from firehose_dagster_tests.verification.small_lake import START, TOPIC, SmallLake, small_lake
 
 UNIT = Decimal("0.00000001")
 
@@ -54,6 +55,16 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
         {"silver_values_are_valid", "silver_equals_bronze", "gold_equals_recomputation"},
         "BETA agg_id 1020: qty is not above 0",
     ),
+    "a silver price is not positive": (
+        lambda lake: _change(lake.silver, 53, price=Decimal("0E-8")),
+        {"silver_values_are_valid", "silver_equals_bronze", "gold_equals_recomputation"},
+        "BETA agg_id 1020: price is not above 0",
+    ),
+    "a silver id is negative": (
+        lambda lake: _change(lake.silver, 53, agg_id=-1),
+        {"silver_values_are_valid", "silver_is_contiguous", "silver_equals_bronze", "gold_equals_recomputation"},
+        "BETA agg_id -1: agg_id is negative",
+    ),
     "trade ids are in the wrong order": (
         lambda lake: _change(lake.silver, 53, last_trade_id=1),
         {"silver_values_are_valid", "silver_equals_bronze"},
@@ -73,6 +84,11 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
         lambda lake: _change(lake.silver, 53, kafka_offset=79_999),
         {"silver_equals_bronze"},
         "BETA agg_id 1020 (partition 1 offset 79999) has no record in bronze",
+    ),
+    "a rejected record is in silver": (
+        lambda lake: _change(lake.bronze, 53, raw="{}"),
+        {"silver_equals_bronze"},
+        "BETA agg_id 1020 (partition 1 offset 20) is in silver, but bronze marks the record as one that broke a rule",
     ),
     "a bronze row of silver is lost": (
         lambda lake: _drop(lake.bronze, 53),
@@ -104,6 +120,11 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
         {"rows_are_conserved", "audit_adds_up", "quarantine_is_explained"},
         "partition 0 offset 221 is there more than once",
     ),
+    "a silver row is in quarantine too": (
+        lambda lake: lake.quarantine.append(lake.quarantine[0] | {"kafka_partition": 1, "kafka_offset": 20}),
+        {"rows_are_conserved", "audit_adds_up", "quarantine_is_explained"},
+        "partition 1 offset 20 is in silver too",
+    ),
     "a quarantine row has no reason": (
         lambda lake: _change(lake.quarantine, 0, reasons=[]),
         {"quarantine_is_explained"},
@@ -128,6 +149,27 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
         lambda lake: _change(lake.audit, 0, rows_in=101, rows_out=101),
         {"audit_adds_up"},
         "trades/0: its offsets span 100 records, but rows_in is 101",
+    ),
+    "a batch leaves out a record": (
+        lambda lake: _change(lake.stamped_audit, 0, offsets_start=Position(TOPIC, {0: 161, 1: 40}).to_json()),
+        {"audit_adds_up"},
+        "trades/1: partition 0 starts at 161, not at 160: it leaves out records",
+    ),
+    "a batch reads a record again": (
+        lambda lake: _change(lake.stamped_audit, 0, offsets_start=Position(TOPIC, {0: 159, 1: 40}).to_json()),
+        {"audit_adds_up"},
+        "trades/1: partition 0 starts at 159, not at 160: it reads again records",
+    ),
+    "the audit ends before the position": (
+        lambda lake: _change(lake.stamped_audit, 0, offsets_end=Position(TOPIC, {0: 222, 1: 80}).to_json()),
+        {"audit_adds_up"},
+        "partition 0: the audit ends at offset 222, the position is 223",
+    ),
+    # The watermark is the time of minute 21's first trades: late are the five of minute 20, those two are not.
+    "late rows are not counted": (
+        lambda lake: _change(lake.stamped_audit, 0, watermark=START + timedelta(minutes=21, microseconds=123_456)),
+        {"audit_adds_up"},
+        "trades/1: late_rows is 0, but 5 of its rows in silver are before its watermark",
     ),
     "a batch is not in the audit": (
         lambda lake: lake.audit.clear(),

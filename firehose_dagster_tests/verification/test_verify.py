@@ -4,8 +4,12 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.verification import verify as verify_module
 from firehose_dagster.verification.rendering import to_json, to_text
 from firehose_dagster.verification.verify import verify
 from firehose_dagster_tests.verification.judging import failed, settings_of, told, verified
@@ -30,6 +34,16 @@ def test_an_empty_lake_is_not_verified_and_says_why(tmp_path: Path) -> None:
     report = verify(settings_of(tmp_path))
     assert not report.ok
     assert to_text(report) == "the lake holds no trade yet"
+
+
+def test_a_check_that_cannot_be_made_is_a_breach_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflows(*_: object) -> None:
+        raise duckdb.OutOfRangeException("Overflow in addition of INT128")
+
+    monkeypatch.setattr(verify_module, "silver_values_are_valid", overflows)
+    report = verified(tmp_path, small_lake())
+    assert failed(report) == {"silver_values_are_valid"}
+    assert told(report) == "could not be judged: Overflow in addition of INT128"
 
 
 def test_gold_provenance_is_no_content(tmp_path: Path) -> None:

@@ -1,0 +1,287 @@
+"""A small lake that lost a row: it is published once, told in the audit, and never where the hour is not over."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from firehose_dagster.contracts.position import OFFSETS, ROWS_LOST, TOPIC_ID, Position
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.maintenance.reconciliation.memory import KIND
+from firehose_dagster.maintenance.reconciliation.reconcile import (
+    LOCK_FILE,
+    AnotherReconciliationError,
+    ReplayIncompleteError,
+)
+from firehose_dagster.maintenance.reconciliation.topic import TopicMadeAnewError
+from firehose_dagster.maintenance.retention.bronze import retire_bronze
+from firehose_dagster_tests.maintenance.reconciliation.spoiled_lake import (
+    BOTH_OVER,
+    FIRST_OFFSET,
+    FIRST_OVER,
+    NINE,
+    Installation,
+    value_of,
+)
+from firehose_dagster_tests.verification.small_lake import TOPIC, Row, SmallLake, append, small_lake
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Installation]:
+    def made(lake: SmallLake | None = None, watermark: datetime = BOTH_OVER) -> Installation:
+        installation = Installation(tmp_path, lake or small_lake())
+        installation.watch(watermark)
+        return installation
+
+    return made
+
+
+Make = Callable[..., Installation]
+
+
+def test_a_whole_lake_is_complete_and_the_next_run_reads_nothing_of_it(make: Make) -> None:
+    held = make(watermark=NINE + timedelta(days=2))
+    first = held.reconcile()
+    assert (first.is_complete, first.hours_read, first.published, first.told_lost) == (True, 2, 0, 0)
+    second = held.reconcile()
+    assert (second.is_complete, second.hours_read, second.summary) == (True, 0, first.summary)
+    assert [json.loads(row["detail"])["hours_read"] for row in held.audit(KIND)] == [2, 0]
+
+
+def test_a_row_lost_from_silver_is_published_once_and_the_lake_is_proven_again(make: Make) -> None:
+    held = make()
+    lost = held.lake.bronze[6]
+    held.lose(SILVER.identifier, lost)
+    assert held.breaches() == {
+        "silver_is_contiguous",
+        "rows_are_conserved",
+        "audit_adds_up",
+        "rest_is_duplicates",
+    }
+    outcome = held.reconcile()
+    assert (outcome.trades_missing, outcome.published, outcome.is_complete) == (1, 1, False)
+    (message,) = held.published()
+    assert {name: message[name] for name in ("symbol", "agg_id", "price", "qty", "source")} == {
+        "symbol": lost["symbol"],
+        "agg_id": lost["agg_id"],
+        "price": str(lost["price"]),
+        "qty": str(lost["qty"]),
+        "source": "replay",
+    }
+    # Not taken by the stream yet: another run would publish it a second time.
+    waiting = held.reconcile()
+    assert (waiting.published, waiting.waiting) == (0, "the stream has not taken 1 records of the topic yet")
+    held.take()
+    assert held.breaches() == set()
+    after = held.reconcile()
+    assert (after.is_complete, after.published, after.told_lost) == (True, 0, 0)
+    assert len(held.published()) == 1
+    assert len(held.audit(ROWS_LOST)) == 1
+
+
+def test_a_row_lost_from_a_day_that_was_settled_is_found(make: Make) -> None:
+    held = make()
+    assert held.reconcile().is_complete
+    held.lose(SILVER.identifier, held.lake.bronze[6])
+    outcome = held.reconcile()
+    assert (outcome.trades_missing, outcome.published) == (1, 1)
+
+
+def test_what_silver_has_not_taken_yet_is_not_missing(make: Make) -> None:
+    held = make()
+    known = held.lake.bronze[0]
+    partition = known["kafka_partition"]
+    new = known | {"agg_id": 9_998, "kafka_offset": held.ends[partition]}
+    held.topic.values[partition].append(value_of(new))
+    taken = Position(TOPIC, held.ends | {partition: held.ends[partition] + 1})
+    append(held.settings, BRONZE, [new], {OFFSETS: taken.to_json()})
+    outcome = held.reconcile()
+    assert (outcome.trades_missing, outcome.published) == (0, 0)
+    assert outcome.waiting == "the stream has not taken 1 records of the topic yet"
+
+
+def test_a_trade_that_came_back_by_another_way_is_told_as_lost_so_that_the_audit_adds_up(make: Make) -> None:
+    held = make()
+    lost = held.lake.bronze[6]
+    held.lose(SILVER.identifier, lost)
+    held.topic.values[lost["kafka_partition"]].append(value_of(lost | {"source": "rest"}))
+    held.take()
+    assert held.breaches() == {"rows_are_conserved", "audit_adds_up"}
+    outcome = held.reconcile()
+    assert (outcome.published, outcome.told_lost, outcome.is_complete) == (0, 1, True)
+    assert held.breaches() == set()
+
+
+def test_an_hour_that_is_not_over_is_left_alone(make: Make) -> None:
+    held = make(watermark=FIRST_OVER)
+    held.lose(SILVER.identifier, next(row for row in held.lake.silver if row["event_ts"] > NINE + timedelta(hours=1)))
+    outcome = held.reconcile()
+    assert (outcome.hours_read, outcome.trades_missing, held.topic.published) == (1, 0, [])
+    held.watch(BOTH_OVER)
+    assert held.reconcile().trades_missing == 1
+
+
+def test_nothing_is_known_to_be_over_before_completeness_was_looked_at(tmp_path: Path) -> None:
+    held = Installation(tmp_path, small_lake())
+    held.lose(SILVER.identifier, held.lake.bronze[6])
+    outcome = held.reconcile()
+    assert (outcome.hours_read, outcome.published) == (0, 0)
+    assert outcome.summary == "no hour is known to be over: there was no look at completeness yet"
+
+
+def test_a_record_that_bronze_lacks_is_published_as_it_lies_in_the_topic(make: Make) -> None:
+    held = make()
+    lost = held.lake.bronze[5]
+    held.lose(BRONZE.identifier, lost)
+    outcome = held.reconcile()
+    assert (outcome.holes, outcome.published, outcome.told_lost) == ({"wanted": 1}, 1, 1)
+    (record,) = held.topic.published
+    assert (record.key, record.value) == (b"key", value_of(lost))
+    # Its offset is excused from then on; that silver's row has no record is not, before what was published is taken.
+    assert held.breaches() == {"silver_equals_bronze"}
+    held.topic.published.clear()
+    held.take()
+    assert held.breaches() == set()
+    after = held.reconcile()
+    assert (after.holes, after.is_complete, after.told_lost) == ({"held again": 1}, True, 0)
+    assert held.topic.published == []
+    # Its offset stays a hole, which is not looked into again while nothing changes.
+    assert held.reconcile().holes == {}
+
+
+def test_a_record_that_bronze_lacks_and_the_topic_has_no_more_is_told_as_gone(make: Make) -> None:
+    held = make()
+    lost = held.lake.bronze[5]
+    held.lose(BRONZE.identifier, lost)
+    held.topic.values[lost["kafka_partition"]][lost["kafka_offset"] - FIRST_OFFSET[lost["kafka_partition"]]] = None
+    outcome = held.reconcile()
+    assert (outcome.holes, outcome.published, outcome.is_complete) == ({"gone": 1}, 0, False)
+    assert outcome.summary == "bronze lacks 1 records that the topic has no more"
+
+
+def test_a_record_that_bronze_lacks_is_found_although_bronze_holds_another_one_twice(make: Make) -> None:
+    held = make()
+    lost = held.lake.bronze[5]
+    twin = next(row for row in held.lake.bronze[6:] if row["kafka_partition"] == lost["kafka_partition"])
+    held.lose(BRONZE.identifier, lost)
+    append(held.settings, BRONZE, [twin], {})
+    outcome = held.reconcile()
+    assert (outcome.holes, outcome.published) == ({"wanted": 1}, 1)
+
+
+def test_a_record_that_bronze_lacks_and_quarantine_holds_is_left_as_it_is(make: Make) -> None:
+    held = make()
+    (rejected,) = (row for row in held.lake.bronze if row["raw"] is not None)
+    held.lose(BRONZE.identifier, rejected)
+    outcome = held.reconcile()
+    assert (outcome.holes, outcome.published, outcome.is_complete) == ({"quarantined": 1}, 0, True)
+
+
+def test_a_record_of_an_hour_that_is_not_over_stays_in_the_topic_alone(make: Make) -> None:
+    held = make(watermark=FIRST_OVER)
+    held.lose(BRONZE.identifier, next(row for row in held.lake.bronze if row["event_ts"] > NINE + timedelta(hours=1)))
+    outcome = held.reconcile()
+    assert (outcome.holes, outcome.published) == ({"open": 1}, 0)
+
+
+def test_what_left_bronze_by_age_is_no_hole_and_no_loss(make: Make) -> None:
+    held = make()
+    assert all(
+        not each.unexplained
+        for each in retire_bronze(held.catalog, 1, now=NINE + timedelta(days=9), quiet_after_seconds=0)
+    )
+    outcome = held.reconcile()
+    assert (outcome.is_complete, outcome.holes, outcome.told_lost) == (True, {}, 0)
+
+
+def _rejected(lake: SmallLake) -> Row:
+    """The record of bronze that broke a rule; nothing else in quarantine has its text."""
+    for row in lake.quarantine:
+        row["raw"] = "{}" if "price_is_positive" in row["reasons"] else "a conflict"
+    (rejected,) = (row for row in lake.bronze if row["raw"] is not None)
+    return rejected
+
+
+def test_rejected_records_are_not_published_and_one_that_quarantine_lost_is(make: Make) -> None:
+    lake = small_lake()
+    rejected = _rejected(lake)
+    held = make(lake)
+    assert held.reconcile().is_complete
+    held.lose(QUARANTINE.identifier, rejected)
+    outcome = held.reconcile()
+    assert (outcome.rejections_missing, outcome.told_lost) == (1, 1)
+    assert [each.value for each in held.topic.published] == [b"{}"]
+
+
+def test_a_rejected_record_without_a_time_is_looked_for_too(make: Make) -> None:
+    lake = small_lake()
+    rejected = _rejected(lake)
+    for row in (rejected, *(each for each in lake.quarantine if each["raw"] == "{}")):
+        row.update(symbol=None, event_ts=None, dt_hour=None, trade_time=None)
+    held = make(lake)
+    assert held.reconcile().is_complete
+    held.lose(QUARANTINE.identifier, rejected)
+    outcome = held.reconcile()
+    assert (outcome.rejections_missing, held.topic.published[0].key) == (1, None)
+
+
+@pytest.mark.parametrize("table", [SILVER, BRONZE], ids=["silver", "bronze"])
+@pytest.mark.parametrize("ran_before", [False, True], ids=["the first run", "a later run"])
+def test_a_run_that_died_before_it_published_tells_nothing_twice(
+    make: Make, monkeypatch: pytest.MonkeyPatch, table: Table, *, ran_before: bool
+) -> None:
+    held = make()
+    if ran_before:
+        assert held.reconcile().is_complete
+    held.lose(table.identifier, held.lake.bronze[6])
+
+    def die(records: object) -> int:
+        raise InterruptedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(held.topic, "publish", die)
+        with pytest.raises(InterruptedError):
+            held.reconcile()
+    assert len(held.audit(ROWS_LOST)) == 1
+    outcome = held.reconcile()
+    assert (outcome.published, outcome.told_lost, len(held.audit(ROWS_LOST))) == (1, 0, 1)
+
+
+def test_records_that_kafka_does_not_confirm_are_an_error_behind_the_row_of_the_run(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = make()
+    held.lose(SILVER.identifier, held.lake.bronze[6])
+    monkeypatch.setattr(held.topic, "publish", lambda records: 0)
+    with pytest.raises(ReplayIncompleteError, match="did not confirm 1 of the records"):
+        held.reconcile()
+    assert len(held.audit(KIND)) == 1
+
+
+def test_a_run_that_only_looks_publishes_and_tells_nothing(make: Make) -> None:
+    held = make()
+    held.lose(SILVER.identifier, held.lake.bronze[6])
+    outcome = held.reconcile(dry_run=True)
+    assert (outcome.trades_missing, outcome.published, held.topic.published) == (1, 0, [])
+    assert held.audit(ROWS_LOST) == []
+    assert held.reconcile().published == 1
+
+
+@pytest.mark.parametrize(("ends", "topic_id"), [(-1, None), (0, "another")])
+def test_a_topic_that_was_made_anew_is_refused(make: Make, ends: int, topic_id: str | None) -> None:
+    held = make()
+    held.watch(BOTH_OVER, **{TOPIC_ID: "this one"})
+    held.topic.topic_id = topic_id
+    del held.topic.values[0][len(held.topic.values[0]) + ends :]
+    with pytest.raises(TopicMadeAnewError, match="made anew"):
+        held.reconcile()
+
+
+def test_two_at_a_time_are_refused(make: Make) -> None:
+    held = make()
+    with FileLock(held.settings.state_dir / LOCK_FILE), pytest.raises(AnotherReconciliationError, match="at work"):
+        held.reconcile()
