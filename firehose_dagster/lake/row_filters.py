@@ -4,7 +4,6 @@ pyiceberg builds its predicates with pydantic, of which the type checker sees on
 """
 
 from collections.abc import Iterable
-from functools import reduce
 
 from pyiceberg.expressions import (
     And,
@@ -41,17 +40,16 @@ def is_null(column: str) -> BooleanExpression:
 
 
 def all_of(*conditions: BooleanExpression) -> BooleanExpression:
-    return reduce(_and, conditions)
+    """Raises ValueError for no condition at all."""
+    return _joined(And, conditions)
 
 
 def any_of(conditions: Iterable[BooleanExpression]) -> BooleanExpression:
-    """Raises TypeError for no condition at all."""
-    return reduce(_or, conditions)
+    """Raises ValueError for no condition at all."""
+    return _joined(Or, conditions)
 
 
-def _and(left: BooleanExpression, right: BooleanExpression) -> BooleanExpression:
-    return And(left, right)
-
-
-def _or(left: BooleanExpression, right: BooleanExpression) -> BooleanExpression:
-    return Or(left, right)
+def _joined(operator: type[And] | type[Or], conditions: Iterable[BooleanExpression]) -> BooleanExpression:
+    """A tree as low as it can be: pyiceberg visits it by recursion, and some hundred levels are too many."""
+    first, *rest = conditions
+    return operator(first, *rest) if rest else first

@@ -58,8 +58,8 @@ class GoldReader(Protocol):
     def last_before(self, minutes: Mapping[str, int]) -> Mapping[str, LastMinute]:
         """For each symbol its latest minute with trades before the given one; symbols without one are left out."""
 
-    def first_after(self, minutes: Mapping[str, int]) -> Mapping[str, int]:
-        """For each symbol its earliest minute with trades after the given one; symbols without one are left out."""
+    def first_after(self, keys: Iterable[MinuteKey]) -> Mapping[MinuteKey, int]:
+        """For each key its symbol's earliest minute with trades after it; keys without one are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,6 @@ class GoldChange:
     hours: Mapping[int, Sequence[GoldRow]]
 
 
-_END_OF_TIME = 1 << 40
 _UNSET = datetime.fromtimestamp(0, UTC)
 
 
@@ -160,7 +159,11 @@ class GoldMinutes:
         unknown = symbols - self._latest.keys()
         if not unknown:
             return
-        found = self._reader.last_before(dict.fromkeys(unknown, _END_OF_TIME)) if self._stored_hours else {}
+        found: Mapping[str, LastMinute] = {}
+        if self._stored_hours:
+            # From the newest hour stored: a search from further on would find nothing near, and read the whole table.
+            end = (max(self._stored_hours) + 1) * MINUTES_PER_HOUR
+            found = self._reader.last_before(dict.fromkeys(unknown, end))
         for symbol in unknown:
             self._latest[symbol] = found.get(symbol)
 
@@ -176,10 +179,9 @@ class GoldMinutes:
                 late.append(key)
         self._load(hours)
         # Beyond a late minute one row may follow much later, of which completeness depends on it.
-        for key in late:
-            if not self._has_follower(key, bases):
-                for minute in self._reader.first_after({key.symbol: key.minute}).values():
-                    hours |= {minute // MINUTES_PER_HOUR - 1, minute // MINUTES_PER_HOUR}
+        alone = [key for key in late if not self._has_follower(key, bases)]
+        for minute in self._reader.first_after(alone).values() if alone else ():
+            hours |= {minute // MINUTES_PER_HOUR - 1, minute // MINUTES_PER_HOUR}
         return hours
 
     def _has_follower(self, key: MinuteKey, bases: Mapping[MinuteKey, MinuteBase]) -> bool:

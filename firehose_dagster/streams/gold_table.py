@@ -1,21 +1,24 @@
 """The gold table as the stream's driver reads and writes it: whole hours, without a Spark job."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import BooleanExpression
 
 from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below, equals, one_of
-from firehose_dagster.streams.gold_minutes import GoldRow, LastMinute, MinuteKey
+from firehose_dagster.streams.gold_minutes import MICROSECONDS_PER_MINUTE, GoldRow, LastMinute, MinuteKey
 from firehose_dagster.transforms.gold import MinuteBase, MinuteFeatures
 
 _MINUTES_PER_DAY = 1_440
 _SEARCH_WINDOWS_MINUTES = (_MINUTES_PER_DAY, 30 * _MINUTES_PER_DAY, 1 << 40)
-"""A neighbour is nearly always near: the whole table is searched last."""
+"""How far from the minutes given a neighbour is looked for: it is nearly always near, the whole table comes last."""
 _RANGES_A_SCAN = 50
 _FIRST_MINUTE = 0
 _LAST_MINUTE = 253_402_300_740 // 60 - 1
@@ -46,29 +49,42 @@ class GoldTable:
     def last_before(self, minutes: Mapping[str, int]) -> Mapping[str, LastMinute]:
         found: dict[str, LastMinute] = {}
         for window in _SEARCH_WINDOWS_MINUTES:
-            wanted = {symbol: minute for symbol, minute in minutes.items() if symbol not in found}
-            if not wanted:
+            bounds = {symbol: minute for symbol, minute in minutes.items() if symbol not in found}
+            if not bounds:
                 break
-            bounds = {symbol: min(minute, _LAST_MINUTE) for symbol, minute in wanted.items()}
             condition = all_of(
-                one_of("symbol", wanted),
+                one_of("symbol", bounds),
                 at_least("minute", _iso(min(bounds.values()) - window)),
                 below("minute", _iso(max(bounds.values()))),
             )
-            for record in self._scan(condition, ("symbol", "minute", "last_agg_id")).to_pylist():
-                symbol, minute = record["symbol"], _epoch_minute(record["minute"])
-                nearest = found.get(symbol)
-                if minute < bounds[symbol] and (nearest is None or minute > nearest.minute):
-                    found[symbol] = LastMinute(minute, record["last_agg_id"])
+            for symbol, held, last_ids in self._by_symbol(condition):
+                if position := bisect_left(held, bounds[symbol]):
+                    last = LastMinute(held[position - 1], last_ids[position - 1])
+                    found[symbol] = max(last, found.get(symbol, last))
         return found
 
-    def first_after(self, minutes: Mapping[str, int]) -> Mapping[str, int]:
-        condition = all_of(one_of("symbol", minutes), at_least("minute", _iso(min(minutes.values()) + 1)))
-        found: dict[str, int] = {}
-        for record in self._scan(condition, ("symbol", "minute")).to_pylist():
-            symbol, minute = record["symbol"], _epoch_minute(record["minute"])
-            if minute > minutes[symbol]:
-                found[symbol] = min(minute, found.get(symbol, minute))
+    def first_after(self, keys: Iterable[MinuteKey]) -> Mapping[MinuteKey, int]:
+        left = defaultdict[str, set[int]](set)
+        for symbol, minute in keys:
+            left[symbol].add(minute)
+        found: dict[MinuteKey, int] = {}
+        for window in _SEARCH_WINDOWS_MINUTES:
+            if not left:
+                break
+            wanted = [minute for minutes in left.values() for minute in minutes]
+            condition = all_of(
+                one_of("symbol", left),
+                at_least("minute", _iso(min(wanted) + 1)),
+                below("minute", _iso(max(wanted) + window)),
+            )
+            for symbol, held, _ in self._by_symbol(condition):
+                for minute in left[symbol]:
+                    if (position := bisect_right(held, minute)) < len(held):
+                        key = MinuteKey(symbol, minute)
+                        found[key] = min(held[position], found.get(key, held[position]))
+            for key in found:
+                left[key.symbol].discard(key.minute)
+            left = defaultdict(set, {symbol: minutes for symbol, minutes in left.items() if minutes})
         return found
 
     def keys_holding(self, ids: Iterable[tuple[str, int, int]]) -> list[MinuteKey]:
@@ -86,20 +102,14 @@ class GoldTable:
 
     def minutes_holding(self, ids: Mapping[str, tuple[int, int]]) -> Sequence[int]:
         """The minutes, counted from the epoch, in which one of the symbols has ids between its two bounds."""
-        overlaps = any_of(
-            all_of(equals("symbol", symbol), at_least("last_agg_id", low), below("first_agg_id", high + 1))
-            for symbol, (low, high) in ids.items()
-        )
-        minutes = self._scan(overlaps, ("minute",)).column("minute").to_pylist()
-        return sorted({_epoch_minute(minute) for minute in minutes})
+        return sorted({key.minute for key in self.keys_holding((symbol, *bounds) for symbol, bounds in ids.items())})
 
     def highest_ids(self, symbols: Iterable[str]) -> Mapping[str, int]:
         """Highest id of each symbol that has a row."""
-        held = self._scan(one_of("symbol", symbols), ("symbol", "last_agg_id")).group_by("symbol")
-        return {
-            record["symbol"]: record["last_agg_id_max"]
-            for record in held.aggregate([("last_agg_id", "max")]).to_pylist()
-        }
+        highest: dict[str, int] = {}
+        for symbol, _, last_ids in self._by_symbol(one_of("symbol", symbols)):
+            highest[symbol] = max(*last_ids, highest.get(symbol, -1))
+        return highest
 
     def replace(self, hours: Mapping[int, Sequence[GoldRow]], properties: Mapping[str, str]) -> int:
         """Replace these hours by these rows in one commit; returns the snapshot's id."""
@@ -108,6 +118,22 @@ class GoldTable:
         return self._writer.replace_partitions(
             self._writer.arrow(dict(zip(GOLD.column_names, columns, strict=True))), properties
         )
+
+    def _by_symbol(self, condition: BooleanExpression) -> Iterator[tuple[str, list[int], list[int]]]:
+        """Symbols with minutes, ascending, and the last id in each; a symbol comes again with each part of the table.
+
+        However large the table is: it is never held as a whole.
+        """
+        scan = self._catalog.load_table(GOLD.identifier).scan(
+            row_filter=condition, selected_fields=("symbol", "minute", "last_agg_id")
+        )
+        for batch in scan.to_arrow_batch_reader():
+            rows = pa.table(batch).sort_by("minute")
+            minutes = pc.divide(rows.column("minute").cast(pa.int64()), MICROSECONDS_PER_MINUTE)
+            rows = rows.set_column(rows.schema.get_field_index("minute"), "minute", minutes)
+            groups = rows.group_by("symbol", use_threads=False).aggregate([("minute", "list"), ("last_agg_id", "list")])
+            for group in groups.to_pylist():
+                yield group["symbol"], group["minute_list"], group["last_agg_id_list"]
 
     def _scan(self, condition: BooleanExpression, fields: tuple[str, ...] = ("*",)) -> pa.Table:
         return self._catalog.load_table(GOLD.identifier).scan(row_filter=condition, selected_fields=fields).to_arrow()

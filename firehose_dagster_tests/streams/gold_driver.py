@@ -51,12 +51,12 @@ class StoredGold:
                 found[row.symbol] = LastMinute(row.base.minute, row.base.last_agg_id)
         return found
 
-    def first_after(self, minutes: Mapping[str, int]) -> Mapping[str, int]:
-        found: dict[str, int] = {}
-        for row in self.all_rows():
-            if row.symbol in minutes and row.base.minute > minutes[row.symbol]:
-                found[row.symbol] = min(row.base.minute, found.get(row.symbol, row.base.minute))
-        return found
+    def first_after(self, keys: Iterable[MinuteKey]) -> Mapping[MinuteKey, int]:
+        held = [row.key for row in self.all_rows()]
+        followers = {
+            key: [minute for symbol, minute in held if symbol == key.symbol and minute > key.minute] for key in keys
+        }
+        return {key: min(minutes) for key, minutes in followers.items() if minutes}
 
 
 class Driver:
