@@ -10,6 +10,7 @@ from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.table_metadata import MetadataEntry
+from firehose_dagster.defs.telling import told_if_possible
 from firehose_dagster.gateway.process import run_gateway
 from firehose_dagster.gateway.status import GatewayStatus
 from firehose_dagster.lineage.switch import gateway_lineage
@@ -52,7 +53,8 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
             due = time.monotonic() - reported_at >= _REPORT_EVERY_SECONDS
             if newest and newest[0].delivered and (due or first_report):
                 # An observation: a materialization would call bronze stale, each minute, until its own.
-                context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=feed_metadata(newest[0])))
+                with told_if_possible("the health of the feed"):
+                    context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=feed_metadata(newest[0])))
                 reported_at, first_report = time.monotonic(), False
     finally:
         stop.set()

@@ -1,18 +1,22 @@
 """Whether each layer takes every batch: red from the moment that the stream's host says one does not."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.telling import told_if_possible
 from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.lease import lease_is_held
 from firehose_dagster.streams.progress import read_progress
 
 CHECK = "takes_every_batch"
-_ORDER: Sequence[Table] = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES)
+_AGAIN_AFTER_SECONDS = 60.0
+_ORDER: Sequence[Table] = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES, OPS_AUDIT)
 """A layer that fails keeps those behind it from the batch too."""
 
 
@@ -34,8 +38,8 @@ def layers_take_batches(
 ) -> Iterator[dg.AssetCheckResult]:
     settings = firehose.settings()
     progress = read_progress(settings) if lease_is_held(settings) else None
-    failing = None if progress is None else progress.failing
-    for result in _results(failing):
+    results = _results() if progress is None else _results(progress.failing_table, progress.failing)
+    for result in results:
         if dg.AssetCheckKey(result.asset_key, CHECK) in context.selected_asset_check_keys:  # type: ignore[arg-type] # set below
             yield result
 
@@ -45,19 +49,26 @@ class LayerReporter:
 
     def __init__(self, context: dg.AssetExecutionContext) -> None:
         self._context = context
-        self._is_failing = False
+        # Not known at first: an earlier host may have left them red.
+        self._is_green = False
+        self._next_word_at = 0.0
 
     def failed(self, error: LayerFailedError) -> None:
         """Take note of a failure."""
-        self._is_failing = True
-        self._context.log.error(f"{error}; bronze goes on")
-        _report(self._context.instance, _results(str(error)))
+        self._is_green, self._next_word_at = False, 0.0
+        with told_if_possible("a layer's failure"):
+            self._context.log.error(f"{error}; bronze goes on")
+            _report(self._context.instance, _results(error.table.name, str(error)))
 
     def took_batch(self) -> None:
         """Take note of a batch that all layers took."""
-        if self._is_failing:
-            self._is_failing = False
-            _report(self._context.instance, _results(None))
+        now = time.monotonic()
+        if not self._is_green and now >= self._next_word_at:
+            # The query waits meanwhile: not at each batch where Dagster takes no word.
+            self._next_word_at = now + _AGAIN_AFTER_SECONDS
+            with told_if_possible("that all layers take batches"):
+                _report(self._context.instance, _results())
+                self._is_green = True
 
 
 def _report(instance: dg.DagsterInstance, results: Sequence[dg.AssetCheckResult]) -> None:
@@ -74,14 +85,14 @@ def _report(instance: dg.DagsterInstance, results: Sequence[dg.AssetCheckResult]
         )
 
 
-def _results(failing: str | None) -> list[dg.AssetCheckResult]:
-    first = None if failing is None else next((at for at, table in enumerate(_ORDER) if table.name in failing), None)
+def _results(failing: str | None = None, why: str | None = None) -> list[dg.AssetCheckResult]:
+    first = next((at for at, table in enumerate(_ORDER) if table.name == failing), len(_ORDER))
     return [
         dg.AssetCheckResult(
             check_name=CHECK,
             asset_key=dg.AssetKey([table.name]),
-            passed=first is None or at < first,
-            metadata={} if first is None or at < first else {"reason": failing or ""},
+            passed=at < first,
+            metadata={} if at < first else {"reason": why or ""},
         )
         for at, table in enumerate(_ORDER)
     ]

@@ -4,6 +4,8 @@ import time
 
 import dagster as dg
 
+from firehose_dagster.defs.telling import told_if_possible
+
 _ASK_EVERY_SECONDS = 5.0
 
 
@@ -17,11 +19,12 @@ class RunWatch:
         self._is_over = False
 
     def is_over(self) -> bool:
-        """Whether the run is finished, or being cancelled, by the instance's word."""
+        """Whether the run is finished, or being cancelled, by the instance's word; where it has none, it goes on."""
         if not self._is_over and time.monotonic() - self._asked_at >= _ASK_EVERY_SECONDS:
             self._asked_at = time.monotonic()
-            run = self._instance.get_run_by_id(self._run_id)
-            self._is_over = run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING
+            with told_if_possible("the question whether the run is over"):
+                run = self._instance.get_run_by_id(self._run_id)
+                self._is_over = run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING
         return self._is_over
 
     def end_as_told(self) -> None:

@@ -11,6 +11,7 @@ from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.defs.table_metadata import MetadataEntry
+from firehose_dagster.defs.telling import told_if_possible
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.progress import StreamProgress
@@ -40,7 +41,7 @@ class StreamReporter:
             self._progress = progress
 
     def report_if_due(self) -> None:
-        """Report what came since the last report: at once the first time, then each minute."""
+        """Report what came since the last report: at once the first time, then each minute. What fails is not told."""
         now = time.monotonic()
         if self._reported_at is not None and now - self._reported_at < _REPORT_EVERY_SECONDS:
             return
@@ -50,6 +51,10 @@ class StreamReporter:
         if not batches or progress is None:
             return
         self._reported_at = now
+        with told_if_possible("the progress of the stream"):
+            self._report(batches, progress)
+
+    def _report(self, batches: list[BatchAudit], progress: StreamProgress) -> None:
         figures = _figures(batches)
         for key, table in self._tables.items():
             # The audit's rows are buffered for some seconds, so its own count may lag behind the figures beside it.

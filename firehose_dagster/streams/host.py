@@ -137,7 +137,7 @@ class _Host:
             except LayerFailedError as error:
                 pause_seconds = failures.pause_seconds(self._silver_position())
                 logger.error("layer failed table=%s pause_seconds=%g error=%s", error.table.name, pause_seconds, error)
-                self._shown.failed(str(error))
+                self._shown.failed(error.table.name, str(error))
                 if self._callbacks.on_failure is not None:
                     self._callbacks.on_failure(error)
                 if pause_seconds == 0:

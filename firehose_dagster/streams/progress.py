@@ -34,6 +34,10 @@ class StreamProgress(msgspec.Struct, frozen=True, kw_only=True):
     lag_ms: int | None = None
     failing: str | None = None
     """Why a layer behind bronze takes no batches at the moment; None where all is well."""
+    failing_table: str | None = None
+    """Which one."""
+    failing_since: datetime | None = None
+    """When it failed first, of the failures in a row."""
 
 
 class ProgressFile:
@@ -65,9 +69,16 @@ class ProgressFile:
         )
         self._write()
 
-    def failed(self, reason: str) -> None:
+    def failed(self, table: str, reason: str) -> None:
         """Show that a layer fails; the next batch through all of them takes it back."""
-        self.progress = msgspec.structs.replace(self.progress, updated_at=datetime.now(UTC), failing=reason)
+        now = datetime.now(UTC)
+        self.progress = msgspec.structs.replace(
+            self.progress,
+            updated_at=now,
+            failing=reason,
+            failing_table=table,
+            failing_since=self.progress.failing_since or now,
+        )
         self._write()
 
     def _write(self) -> None:

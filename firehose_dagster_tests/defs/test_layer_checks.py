@@ -1,17 +1,19 @@
 """A layer that fails is red, with those behind it; bronze and what is before it stay green."""
 
+import sqlite3
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.layer_checks import CHECK, LayerReporter, layers_take_batches
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.streams.layer_failures import LayerFailedError
 
-TABLES = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES)
+TABLES = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES, OPS_AUDIT)
 
 
 def _passed(instance: dg.DagsterInstance) -> dict[str, bool]:
@@ -26,12 +28,49 @@ def _passed(instance: dg.DagsterInstance) -> dict[str, bool]:
     return found
 
 
-@pytest.mark.parametrize(("table", "red"), [(SILVER, (SILVER, GOLD, SPIKES)), (GOLD, (GOLD, SPIKES))])
+@pytest.mark.parametrize(
+    ("table", "red"),
+    [
+        (SILVER, (SILVER, GOLD, SPIKES, OPS_AUDIT)),
+        (GOLD, (GOLD, SPIKES, OPS_AUDIT)),
+        (OPS_AUDIT, (OPS_AUDIT,)),
+    ],
+)
 def test_a_failure_is_seen_at_once_and_the_next_batch_takes_it_back(table: Table, red: tuple[Table, ...]) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         reporter = LayerReporter(dg.build_asset_context(instance=instance))
         reporter.failed(LayerFailedError(table, "OSError: no space left on device"))
         assert _passed(instance) == {each.name: each not in red for each in TABLES}
+        reporter.took_batch()
+        assert all(_passed(instance).values())
+
+
+def test_the_layer_that_failed_is_red_and_not_one_that_its_error_names() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        reporter = LayerReporter(dg.build_asset_context(instance=instance))
+        reporter.failed(LayerFailedError(GOLD, "its snapshot of crypto_silver_trades is gone"))
+        assert [name for name, passed in _passed(instance).items() if not passed] == [
+            *("crypto_gold_minute", "crypto_spikes", "ops_audit")
+        ]
+
+
+def test_what_an_earlier_host_left_red_is_green_with_the_first_batch_of_the_next() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        LayerReporter(dg.build_asset_context(instance=instance)).failed(LayerFailedError(SILVER, "OSError: full"))
+        LayerReporter(dg.build_asset_context(instance=instance)).took_batch()
+        assert all(_passed(instance).values())
+
+
+def test_the_host_goes_on_where_dagster_takes_no_word_of_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        reporter = LayerReporter(dg.build_asset_context(instance=instance))
+        with monkeypatch.context() as patched:
+            patched.setattr(dg.DagsterInstance, "report_runless_asset_event", locked)
+            reporter.took_batch()
+            reporter.failed(LayerFailedError(GOLD, "OSError: full"))
         reporter.took_batch()
         assert all(_passed(instance).values())
 

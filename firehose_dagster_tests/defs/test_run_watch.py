@@ -1,5 +1,6 @@
 """A step whose run was ended without it being told leaves the run's end as it is."""
 
+import sqlite3
 from collections.abc import Callable
 
 import dagster as dg
@@ -46,3 +47,17 @@ def test_a_run_that_was_ended_from_outside_does_not_end_as_a_success(
         hosting.execute_in_process(instance=instance, raise_on_error=False)
         (run,) = instance.get_runs()
         assert run.status == status
+
+
+def test_a_run_goes_on_where_the_instance_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_watch, "_ASK_EVERY_SECONDS", 0.0)
+
+    def locked(*_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        watch = RunWatch(instance, "0" * 32)
+        with monkeypatch.context() as patched:
+            patched.setattr(dg.DagsterInstance, "get_run_by_id", locked)
+            assert not watch.is_over()
+        assert watch.is_over()  # it answers again, and knows no such run

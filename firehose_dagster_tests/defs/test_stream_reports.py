@@ -1,0 +1,31 @@
+"""The stream's reports to Dagster: worth less than the stream."""
+
+import logging
+from datetime import UTC, datetime
+from typing import cast
+
+import dagster as dg
+import pytest
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.defs.stream_reports import StreamReporter
+from firehose_dagster.streams.batch_audit import NO_ROWS
+from firehose_dagster.streams.progress import StreamProgress
+
+
+class _LakeAway:
+    def load_table(self, identifier: str) -> None:
+        raise NoSuchTableError(identifier)
+
+
+def test_the_stream_goes_on_where_its_progress_cannot_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    reporter = StreamReporter(
+        dg.build_asset_context(), cast(Catalog, _LakeAway()), {dg.AssetKey([SILVER.name]): SILVER}
+    )
+    now = datetime.now(UTC)
+    reporter.add(NO_ROWS, StreamProgress(pid=1, started_at=now, updated_at=now))
+    with caplog.at_level(logging.WARNING, "firehose_dagster"):
+        reporter.report_if_due()
+    assert "not told to Dagster what=the progress of the stream error=NoSuchTableError" in caplog.text
