@@ -5,10 +5,12 @@ duplicates. Bronze of that hour is therefore silver's rows of the hour and the r
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 RETIRED_HOURS = "firehose.retired-hours"
 """On bronze: JSON `[[first, last], ...]`, hours since the epoch of `event_ts`, both included, in order, apart."""
+KEPT_ROWS = "firehose.retired-hours-kept"
+"""On bronze: JSON `{"hour": rows}`, the rows that bronze kept of a retired hour. One that is not named kept none."""
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -44,3 +46,17 @@ def to_ranges(hours: Iterable[int]) -> Ranges:
 def hours_of(ranges: Ranges) -> frozenset[int]:
     """Ranges -> hours."""
     return frozenset(hour for first, last in ranges for hour in range(first, last + 1))
+
+
+def kept_to_text(rows_by_hour: Mapping[int, int]) -> str:
+    """Kept rows as the property says them."""
+    told = {str(hour): rows for hour, rows in sorted(rows_by_hour.items()) if rows}
+    return json.dumps(told, separators=(",", ":"))
+
+
+def kept_from_text(text: str | None) -> dict[int, int]:
+    """The inverse; nothing for a table without the property. Raises ValueError for text that is no such object."""
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"the property {KEPT_ROWS} does not tell rows by hour: {text}")
+    return {int(hour): int(rows) for hour, rows in found.items()}

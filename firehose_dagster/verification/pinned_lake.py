@@ -113,6 +113,7 @@ def _add_retired(connection: duckdb.DuckDBPyConnection, bronze: IcebergTable | N
     """Bronze of an hour that was retired is silver's rows of it and what bronze kept: `bronze_all` is both.
 
     Those rows were proved equal when they left; what is judged of them from then on is that silver still holds them.
+    A trade that came into such an hour since, healed or backfilled, is in both: there it is bronze's row that counts.
     """
     retired = from_text(None if bronze is None else bronze.properties.get(RETIRED_HOURS))
     spans = " OR ".join(f"epoch_us(dt_hour) // 3600000000 BETWEEN {first} AND {last}" for first, last in retired)
@@ -121,7 +122,10 @@ def _add_retired(connection: duckdb.DuckDBPyConnection, bronze: IcebergTable | N
         CREATE VIEW bronze_and_retired AS
         SELECT * FROM bronze_all
         UNION ALL BY NAME
-        SELECT *, epoch_us(event_ts) AS trade_time FROM silver WHERE {spans or "false"}
+        SELECT s.*, epoch_us(event_ts) AS trade_time
+        FROM (SELECT * FROM silver WHERE {spans or "false"}) s
+        ANTI JOIN (SELECT kafka_partition, kafka_offset FROM bronze_all WHERE {spans or "false"}) b
+        ON b.kafka_partition = s.kafka_partition AND b.kafka_offset = s.kafka_offset
         """  # noqa: S608 numbers only
     )
 

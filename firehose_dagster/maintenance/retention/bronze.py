@@ -5,6 +5,7 @@ and silver together still tell of every record of the topic, and `firehose verif
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,22 @@ from enum import StrEnum
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.table import Table as IcebergTable
 
-from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hours_of, to_text
+from firehose_dagster.contracts.retirement import (
+    KEPT_ROWS,
+    RETIRED_HOURS,
+    from_text,
+    hours_of,
+    kept_from_text,
+    kept_to_text,
+    to_text,
+)
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
+from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.row_filters import all_of, at_least, below
 from firehose_dagster.maintenance.pause import QUIET_AFTER_SECONDS, load_behind_the_writer
 
@@ -70,15 +81,17 @@ def retire_bronze(
 ) -> Iterator[RetiredHour]:
     """Retire the hours that are older than `keep_days`, oldest first, one commit each; nothing for 0 days.
 
-    A run that is killed has retired some hours and not the others. Raises ``CommitFailedException`` where writers were
-    first at every attempt.
+    An hour that was retired and got rows since, healed or backfilled, is retired again. A run that is killed has
+    retired some hours and not the others. Raises ``CommitFailedException`` where writers were first at every attempt.
     """
     if keep_days == 0:
         return
     before = int(((now or datetime.now(UTC)) - timedelta(days=keep_days)).timestamp()) // _SECONDS_PER_HOUR
     bronze = catalog.load_table(BRONZE.identifier)
     retired = hours_of(from_text(bronze.properties.get(RETIRED_HOURS)))
-    due = [hour for hour in _hours(bronze) if hour < before and hour not in retired]
+    kept = kept_from_text(bronze.properties.get(KEPT_ROWS))
+    rows_by_hour = sorted(_rows_by_hour(bronze).items())
+    due = [hour for hour, rows in rows_by_hour if hour < before and (hour not in retired or rows != kept.get(hour, 0))]
     for hour in due[:HOURS_PER_RUN]:
         yield _retire(catalog, hour, quiet_after_seconds, on_step)
 
@@ -88,21 +101,24 @@ def _retire(
 ) -> RetiredHour:
     for _ in range(_ATTEMPTS):
         bronze = load_behind_the_writer(lambda: catalog.load_table(BRONZE.identifier), quiet_after_seconds)
-        rows = _read(bronze, hour)
-        rest, unexplained = _rest(catalog, rows, hour)
-        outcome = RetiredHour(_instant(hour), rows.num_rows - rest.num_rows, rest.num_rows, unexplained)
-        if unexplained:
-            logger.warning("bronze hour stays hour=%s records_nowhere_else=%d", outcome.hour.isoformat(), unexplained)
-            return RetiredHour(outcome.hour, 0, rows.num_rows, unexplained)
+        proved = _prove(catalog, bronze, hour)
+        rest = proved.rest
+        outcome = RetiredHour(_instant(hour), proved.rows - rest.num_rows, rest.num_rows, proved.unexplained)
+        if outcome.unexplained:
+            logger.warning(
+                "bronze hour stays hour=%s records_nowhere_else=%d", outcome.hour.isoformat(), outcome.unexplained
+            )
+            return RetiredHour(outcome.hour, 0, proved.rows, outcome.unexplained)
         retired = hours_of(from_text(bronze.properties.get(RETIRED_HOURS))) | {hour}
+        kept = kept_from_text(bronze.properties.get(KEPT_ROWS)) | {hour: rest.num_rows}
         on_step(RetentionStep.PROVED)
         try:
-            # pyiceberg refuses the commit where a row came into the hour meanwhile.
+            # pyiceberg refuses the commit where a file came into the hour meanwhile.
             with bronze.transaction() as transaction:
                 transaction.overwrite(rest, overwrite_filter=_within(hour))
-                transaction.set_properties({RETIRED_HOURS: to_text(retired)})
+                transaction.set_properties({RETIRED_HOURS: to_text(retired), KEPT_ROWS: kept_to_text(kept)})
                 on_step(RetentionStep.WRITTEN)
-        except CommitFailedException as error:
+        except (CommitFailedException, ValidationException) as error:
             logger.info("bronze retention lost a race hour=%s error=%s", outcome.hour.isoformat(), error)
             continue
         on_step(RetentionStep.RETIRED)
@@ -113,22 +129,34 @@ def _retire(
     raise CommitFailedException(f"{BRONZE.identifier}: a writer was first {_ATTEMPTS} times; the next run goes on")
 
 
-def _rest(catalog: Catalog, rows: pa.Table, hour: int) -> tuple[pa.Table, int]:
-    """What bronze must keep of the hour, and how many records of it are explained by no table."""
-    silver = _read(catalog.load_table(SILVER.identifier), hour)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("b_rows", rows)
-        connection.register("s_rows", silver)
-        rest: pa.Table = connection.sql(
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Of one hour of bronze: its rows, what bronze must keep of them, and how many no table explains."""
+
+    rows: int
+    rest: pa.Table
+    unexplained: int
+
+
+def _prove(catalog: Catalog, bronze: IcebergTable, hour: int) -> _Proof:
+    """Compare the hour with silver and quarantine as they are now. Only the rest is held in memory."""
+    with bounded_duckdb("retention") as connection:
+        _view(connection, "b_rows", bronze, _within(hour))
+        _view(connection, "s_rows", catalog.load_table(SILVER.identifier), _within(hour))
+        connection.execute(
             f"""
+            CREATE TABLE rest AS
             SELECT b.* FROM b_rows b
             LEFT JOIN s_rows s ON s.kafka_partition = b.kafka_partition AND s.kafka_offset = b.kafka_offset
             WHERE b.raw IS NOT NULL OR s.kafka_offset IS NULL OR NOT ({_SAME_ROW})
             """  # noqa: S608 columns of the contract
-        ).to_arrow_table()
-        connection.register("rest", rest)
-        connection.register("q_rows", _quarantined(catalog, rest))
+        )
+        ((rows, first_offset),) = connection.execute(
+            "SELECT (SELECT count(*) FROM b_rows), (SELECT min(kafka_offset) FROM rest)"
+        ).fetchall()
+        # A record is rejected under its own offset. Without a rest nothing is asked of quarantine.
+        later = at_least("kafka_offset", first_offset or 0)
+        _view(connection, "q_rows", catalog.load_table(QUARANTINE.identifier), later)
         # A duplicate has its first record's trade time, to the millisecond: they are of one hour.
         ((unexplained,),) = connection.execute(
             f"""
@@ -140,38 +168,29 @@ def _rest(catalog: Catalog, rows: pa.Table, hour: int) -> tuple[pa.Table, int]:
             )
             """  # noqa: S608 columns of the contract
         ).fetchall()
-    return rest.cast(rows.schema), int(unexplained)
+        rest = connection.table("rest").to_arrow_table().cast(bronze.schema().as_arrow())
+    return _Proof(int(rows), rest, int(unexplained))
 
 
-def _quarantined(catalog: Catalog, rest: pa.Table) -> pa.Table:
-    """Coordinates of the rejected records from the first of these offsets on."""
-    table = catalog.load_table(QUARANTINE.identifier)
-    fields = ("kafka_partition", "kafka_offset")
-    if rest.num_rows == 0:
-        return table.scan(selected_fields=fields, limit=0).to_arrow()
-    first = min(rest.column("kafka_offset").to_pylist())
-    return table.scan(row_filter=at_least("kafka_offset", first), selected_fields=fields).to_arrow()
-
-
-def _read(table: IcebergTable, hour: int) -> pa.Table:
-    return table.scan(row_filter=_within(hour)).to_arrow()
+def _view(connection: duckdb.DuckDBPyConnection, name: str, table: IcebergTable, files: BooleanExpression) -> None:
+    snapshot = table.current_snapshot()
+    make_view(connection, name, table, None if snapshot is None else snapshot.snapshot_id, files)
 
 
 def _within(hour: int) -> BooleanExpression:
     return all_of(at_least("event_ts", _instant(hour).isoformat()), below("event_ts", _instant(hour + 1).isoformat()))
 
 
-def _hours(bronze: IcebergTable) -> list[int]:
-    """Hours of which bronze has files, oldest first; records without a time have none and always stay."""
+def _rows_by_hour(bronze: IcebergTable) -> dict[int, int]:
+    """Rows of bronze by hour, from metadata; records without a time have no hour and always stay."""
+    rows: Counter[int] = Counter()
     snapshot = bronze.current_snapshot()
-    if snapshot is None:
-        return []
-    found = {
-        entry.data_file.partition[0]
-        for manifest in snapshot.manifests(bronze.io)
-        for entry in manifest.fetch_manifest_entry(bronze.io, discard_deleted=True)
-    }
-    return sorted(hour for hour in found if hour is not None)
+    for manifest in () if snapshot is None else snapshot.manifests(bronze.io):
+        for entry in manifest.fetch_manifest_entry(bronze.io, discard_deleted=True):
+            hour = entry.data_file.partition[0]
+            if hour is not None:
+                rows[hour] += entry.data_file.record_count
+    return dict(rows)
 
 
 def _instant(hour: int) -> datetime:

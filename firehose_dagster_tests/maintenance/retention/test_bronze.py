@@ -14,7 +14,7 @@ from firehose_dagster.maintenance.retention.bronze import RetentionStep, Retired
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.rebuild import BronzeRetiredError, refuse_if_retired
 from firehose_dagster.verification.verify import verify
-from firehose_dagster_tests.verification.small_lake import SmallLake, append, small_lake, write
+from firehose_dagster_tests.verification.small_lake import PARTITION, SmallLake, append, small_lake, write
 
 HOUR = datetime(2026, 1, 1, 9, tzinfo=UTC)
 """The first of the small lake's two."""
@@ -133,3 +133,56 @@ def test_silver_cannot_be_rebuilt_from_a_bronze_that_gave_rows_away(lake: tuple[
     _retire(settings, HOUR + timedelta(days=7, hours=1))
     with pytest.raises(BronzeRetiredError, match="1 hours have left"):
         refuse_if_retired(open_catalog(settings))
+
+
+def _give_back(settings: Settings, held: SmallLake) -> None:
+    """A trade of the retired hour comes into bronze, and is silver's: as one that was healed or backfilled there."""
+    (row,) = [each for each in held.bronze if (each["symbol"], each["agg_id"]) == ("ALPHA", 1_005)]
+    append(settings, BRONZE, [row], {OFFSETS: held.position().to_json()})
+
+
+def test_a_trade_that_came_into_a_retired_hour_is_there_once(lake: tuple[Settings, SmallLake]) -> None:
+    settings, held = lake
+    _retire(settings, HOUR + timedelta(days=7, hours=1))
+    _give_back(settings, held)
+    report = verify(settings)
+    assert report.ok, [(check.name, check.examples) for check in report.checks if not check.ok]
+
+
+def test_a_retired_hour_that_got_a_row_is_retired_again(lake: tuple[Settings, SmallLake]) -> None:
+    settings, held = lake
+    now = HOUR + timedelta(days=7, hours=1)
+    _retire(settings, now)
+    _give_back(settings, held)
+    # The small lake's duplicate, its rejected row and its conflict are of this hour, and stay.
+    assert _retire(settings, now) == [RetiredHour(HOUR, rows_retired=1, rows_kept=3, unexplained=0)]
+    assert len([row for row in held.bronze if row["dt_hour"] > HOUR]) + 3 == len(_offsets(settings, BRONZE.name))
+    assert _retire(settings, now) == []
+    assert verify(settings).ok
+
+
+def test_a_duplicate_that_came_into_a_retired_hour_stays_and_is_looked_at_once(
+    lake: tuple[Settings, SmallLake],
+) -> None:
+    settings, held = lake
+    now = HOUR + timedelta(days=7, hours=1)
+    _retire(settings, now)
+    (row,) = [each for each in held.bronze if (each["symbol"], each["agg_id"]) == ("ALPHA", 1_005)]
+    append(settings, BRONZE, [row | {"kafka_offset": 9_000}], {})
+    assert _retire(settings, now) == [RetiredHour(HOUR, rows_retired=0, rows_kept=4, unexplained=0)]
+    assert _retire(settings, now) == []
+
+
+def test_a_file_that_came_into_the_hour_after_the_proof_is_proved_too(lake: tuple[Settings, SmallLake]) -> None:
+    settings, held = lake
+    (row,) = [each for each in held.bronze if (each["symbol"], each["agg_id"]) == ("ALPHA", 1_005)]
+    came = iter([row | {"kafka_offset": 9_000}])
+
+    def come(step: RetentionStep) -> None:
+        if step is RetentionStep.PROVED and (late := next(came, None)) is not None:
+            append(settings, BRONZE, [late], {})
+
+    now = HOUR + timedelta(days=7, hours=1)
+    outcomes = list(retire_bronze(open_catalog(settings), 7, now=now, quiet_after_seconds=0, on_step=come))
+    assert [(each.rows_kept, each.unexplained) for each in outcomes] == [(4, 0)]
+    assert (PARTITION["ALPHA"], 9_000) in _offsets(settings, BRONZE.name)
