@@ -1,12 +1,13 @@
 """Which ends of runs are told, and which are old news. Pure.
 
 A job that fails again and again is told once, at its first failure after a success; checks are told when another set
-of them fails than in the run before. A run that was told is not told again: its id is the webhook's.
+of them fails than in the run before. A run that was told is not told again: its id is the webhook's. A layer of the
+stream fails within a run that goes on, and is told by itself.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from firehose_dagster.alerts.failure_message import FailureKind, failure_body, failure_id
 
@@ -42,3 +43,12 @@ def alerts_of(run: RunEnd, before: RunEnd | None, maintenance_jobs: Sequence[str
         body = failure_body("check_failed", run.run_id, run.job, run.ended_at, checks=sorted(run.failed_checks))
         told.append(FailureAlert(failure_id("check_failed", run.run_id), body))
     return told
+
+
+def alert_of_layer(layer: str, check: str, since: datetime, why: str, run_id: str, job: str) -> FailureAlert:
+    """What to post of a layer that has taken no batch since a moment: a failed check of the run that hosts the stream.
+
+    Its id holds layer and moment, and not the run: one run may fail and recover many times.
+    """
+    body = failure_body("check_failed", run_id, job, since, error=why, checks=[f"{layer}:{check}"])
+    return FailureAlert(failure_id("check_failed", f"{layer}_{since.astimezone(UTC):%Y%m%dT%H%M%S}"), body)

@@ -13,8 +13,10 @@ import msgspec
 from firehose_dagster.alerts.failures import RunEnd, alerts_of
 from firehose_dagster.alerts.webhook import DeliveryOutcome, WebhookSender
 from firehose_dagster.alerts.webhook_target import webhook_url
+from firehose_dagster.defs.layer_alert import failing_layer
 from firehose_dagster.defs.maintenance_pool import MAINTENANCE_JOBS
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.settings import Settings
 
 _RUNS_A_TICK = 50
 _GIVEN_UP_AFTER = timedelta(hours=6)
@@ -30,6 +32,8 @@ class _Cursor(msgspec.Struct, frozen=True):
 
     ended_after: datetime
     told: list[str] = []
+    layer: str | None = None
+    """The layer of the stream that was told last and has not recovered."""
 
 
 @dg.sensor(
@@ -38,7 +42,8 @@ class _Cursor(msgspec.Struct, frozen=True):
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Posts a signed webhook (`maintenance_failed`, `run_failed`, `check_failed`; its id holds the run id) when a "
-        "job fails that did not fail before, and when other checks fail than in the run before."
+        "job fails that did not fail before, when other checks fail than in the run before, and when a layer of the "
+        "stream takes no batches."
     ),
 )
 def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResource) -> dg.SensorResult:
@@ -52,15 +57,17 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
         )
     if not secret:
         return dg.SensorResult(skip_reason="FIREHOSE_WEBHOOK_SECRET is not set: no failure is posted")
-    cursor = msgspec.json.decode(context.cursor, type=_Cursor)
+    cursor = _decoded(context.cursor, now)
     if cursor.ended_after > now:
         # The clock was set back: what ended in its future was told, what ends from now on would seem old.
-        cursor = _Cursor(now, [each.dagster_run.run_id for each in _ended_since(context.instance, now)])
+        just_now = [each.dagster_run.run_id for each in _ended_since(context.instance, now)]
+        cursor = _Cursor(now, just_now, cursor.layer)
     ended = _ended_since(context.instance, cursor.ended_after)
     new = [each for each in ended if each.dagster_run.run_id not in cursor.told]
     posted = 0
     try:
         with WebhookSender(webhook_url(settings), secret) as sender:
+            cursor = _told_of_layers(context, settings, sender, cursor, now)
             for each in new:
                 run = run_end(context.instance, each)
                 for alert in alerts_of(run, _before(context.instance, each), MAINTENANCE_JOBS):
@@ -75,6 +82,20 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
     except ValueError as error:
         return dg.SensorResult(skip_reason=f"no failure is posted: {error}", cursor=_encoded(cursor))
     return dg.SensorResult(skip_reason=f"{len(new)} runs ended, {posted} failures posted", cursor=_encoded(cursor))
+
+
+def _told_of_layers(
+    context: dg.SensorEvaluationContext, settings: Settings, sender: WebhookSender, cursor: _Cursor, now: datetime
+) -> _Cursor:
+    """The cursor with the layer that is told now; as it was where the receiver is to be asked again."""
+    layer, alert = failing_layer(settings, context.instance, now, cursor.layer)
+    if alert is not None:
+        outcome = sender.post(alert.webhook_id, alert.body)
+        if outcome.outcome != "delivered":
+            context.log.warning(f"{alert.webhook_id} is not told: {outcome.detail}")
+            # It is asked for as long as the layer fails: there is no later failure that it could hold up.
+            layer = layer if outcome.http_status in _NOT_UNDERSTOOD else cursor.layer
+    return msgspec.structs.replace(cursor, layer=layer)
 
 
 def _comes_again(outcome: DeliveryOutcome, age: timedelta) -> bool:
@@ -100,7 +121,7 @@ def run_end(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunEnd:
     return RunEnd(
         run_id=run.run_id,
         job=run.job_name,
-        ended_at=_utc(record.update_timestamp),
+        ended_at=record.update_timestamp,
         failed=failed,
         failed_checks=frozenset(failed_checks),
         error=_error(instance, run.run_id) if failed else None,
@@ -120,7 +141,7 @@ def _ended_since(instance: dg.DagsterInstance, moment: datetime) -> Sequence[dg.
 def _before(instance: dg.DagsterInstance, record: dg.RunRecord) -> RunEnd | None:
     run = record.dagster_run
     earlier = instance.get_run_records(
-        dg.RunsFilter(job_name=run.job_name, statuses=_ENDED, created_before=_utc(record.create_timestamp)), limit=1
+        dg.RunsFilter(job_name=run.job_name, statuses=_ENDED, created_before=record.create_timestamp), limit=1
     )
     return run_end(instance, earlier[0]) if earlier else None
 
@@ -143,15 +164,17 @@ def _run_message(instance: dg.DagsterInstance, run_id: str) -> str | None:
 
 
 def _moved(cursor: _Cursor, record: dg.RunRecord) -> _Cursor:
-    ended_at = _utc(record.update_timestamp)
+    ended_at = record.update_timestamp
     still_near = cursor.told if ended_at - cursor.ended_after < 2 * _OVERLAP else []
-    return _Cursor(max(ended_at, cursor.ended_after), [*still_near, record.dagster_run.run_id])
+    return _Cursor(max(ended_at, cursor.ended_after), [*still_near, record.dagster_run.run_id], cursor.layer)
 
 
 def _encoded(cursor: _Cursor) -> str:
     return msgspec.json.encode(cursor).decode()
 
 
-def _utc(moment: datetime) -> datetime:
-    """Dagster's storages give UTC with or without saying so."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _decoded(text: str, now: datetime) -> _Cursor:
+    try:
+        return msgspec.json.decode(text, type=_Cursor)
+    except msgspec.DecodeError:  # another version's cursor tells nothing: what ended lately may be told again
+        return _Cursor(now - _GIVEN_UP_AFTER)

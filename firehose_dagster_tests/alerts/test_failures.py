@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from firehose_dagster.alerts.failure_message import FailurePayload, failure_body
-from firehose_dagster.alerts.failures import RunEnd, alerts_of
+from firehose_dagster.alerts.failures import RunEnd, alert_of_layer, alerts_of
 
 AT = datetime(2026, 3, 1, 7, 5, tzinfo=UTC)
 FAILED = RunEnd("r2", "expire_snapshots", AT, True, error="CommitFailed: first line\n  trace")
@@ -49,6 +49,16 @@ def test_failed_checks_are_told_when_others_fail_than_before() -> None:
     assert alerts_of(CHECKED, CHECKED, []) == []
     fewer = RunEnd("r4", "verify_promises", AT, False, frozenset({"gold:a"}))
     assert len(alerts_of(fewer, CHECKED, [])) == 1
+
+
+def test_a_layer_that_fails_is_told_as_a_check_with_its_reason() -> None:
+    alert = alert_of_layer("crypto_gold_minute", "takes_every_batch", AT, "its disk is full", "r5", "streams")
+    assert alert.webhook_id == "check_failed_crypto_gold_minute_20260301T070500"
+    data = msgspec.json.decode(alert.body, type=FailurePayload).data
+    assert (data.run_id, data.error, data.checks) == (
+        *("r5", "its disk is full"),
+        ["crypto_gold_minute:takes_every_batch"],
+    )
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -9,8 +9,11 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from firehose_dagster.defs import layer_alert
 from firehose_dagster.defs.failure_alerts import failure_sensor
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.progress import StreamProgress, progress_path
 from firehose_dagster_tests.alerts.examples import SECRET, free_port, receiving, serving
 
 
@@ -154,4 +157,60 @@ def test_a_failure_is_posted_although_the_clock_was_set_back_behind_what_was_tol
         watch.tick()
         watch.run(some_job, fails=True)
         assert watch.tick() == "1 runs ended, 1 failures posted"
+        assert receiver.status.verified == 1
+
+
+def test_a_failure_is_posted_although_the_cursor_is_of_another_version(watch: Watch) -> None:
+    watch.cursor = '{"position": 7}'
+    watch.run(some_job, fails=True)
+    with receiving(watch.port) as (receiver, _):
+        assert watch.tick() == "1 runs ended, 1 failures posted"
+        watch.tick()
+        assert (receiver.status.verified, receiver.status.duplicates) == (1, 0)
+
+
+def _show(home: Path, *, failing_for: timedelta | None, batches: int = 1) -> None:
+    """What the stream's host shows, for the sensor to find."""
+    now = datetime.now(UTC)
+    path = progress_path(Settings(home=home))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    progress = StreamProgress(pid=1, started_at=now, updated_at=now, batches=batches)
+    if failing_for is not None:
+        progress = msgspec.structs.replace(
+            progress, failing="OSError: full", failing_table="crypto_gold_minute", failing_since=now - failing_for
+        )
+    path.write_bytes(msgspec.json.encode(progress))
+
+
+def test_a_layer_that_takes_no_batches_is_posted_once_until_it_took_one(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_alert, "lease_is_held", lambda _: True)
+    watch.tick()
+    minutes = timedelta(minutes=2)
+    told: list[int] = []
+    with receiving(watch.port) as (receiver, lines):
+        for failing_for, batches in (
+            *((None, 1), (timedelta(0), 1), (minutes, 1), (minutes, 1)),
+            # The stream was started again, and fails again: no news.
+            *((None, 0), (minutes, 0)),
+            # It recovered, and failed.
+            *((None, 1), (minutes, 1)),
+        ):
+            _show(tmp_path, failing_for=failing_for, batches=batches)
+            watch.tick()
+            told.append(receiver.status.verified)
+    assert told == [0, 0, 1, 1, 1, 1, 1, 2]
+    assert lines[0].partition(" UTC: ")[2] == "1 checks failed: crypto_gold_minute:takes_every_batch"
+
+
+def test_a_failing_layer_waits_for_a_receiver_that_is_away(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_alert, "lease_is_held", lambda _: True)
+    watch.tick()
+    _show(tmp_path, failing_for=timedelta(minutes=2))
+    watch.tick()
+    with receiving(watch.port) as (receiver, _):
+        watch.tick()
         assert receiver.status.verified == 1
