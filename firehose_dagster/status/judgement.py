@@ -16,6 +16,8 @@ MOST_LAG = timedelta(seconds=30)
 """Ten times what a live stream needs; catching up after an outage is told as degraded, for it is late."""
 LONGEST_SILENCE = timedelta(minutes=5)
 """The freshness policy of the layers warns at the same age."""
+LONGEST_WITHOUT_A_LOOK = timedelta(hours=1)
+"""Completeness is looked at every five minutes, in the hours that changed."""
 MOST_SNAPSHOTS = 10_000
 """Three hours of commits each second: expiry has not run, and each commit writes megabytes of metadata."""
 MOST_FILES_IN_A_PARTITION = 5_000
@@ -42,6 +44,8 @@ def judge(
     ]
     if completeness is not None and completeness.missing_ids:
         reasons.append(f"{completeness.missing_ids:,} trades of the last 24 hours are missing")
+    if _is_unlooked_at(streams, completeness):
+        reasons.append("silver took trades for an hour that completeness has not looked at: does `completeness` run?")
     if disk.free_bytes < disk.total_bytes * LEAST_FREE_FRACTION:
         reasons.append(f"disk: {disk.free_bytes // 1_000_000:,} MB free of {disk.total_bytes // 1_000_000:,}")
     return ("degraded" if reasons else "healthy"), reasons
@@ -51,6 +55,8 @@ def _of_streams(now: datetime, streams: StreamsHealth, gateway: GatewayHealth) -
     if not streams.running:
         return ["no stream runs: start the job `streams`, or `firehose streams`"]
     reasons = []
+    if streams.failing is not None:
+        reasons.append(f"the stream takes batches into bronze alone: {streams.failing}")
     if streams.lag_ms is not None and timedelta(milliseconds=streams.lag_ms) > MOST_LAG:
         reasons.append(f"the stream is {streams.lag_ms / 1000:.0f} s late")
     # A market may be silent, and then there is nothing to process.
@@ -58,6 +64,15 @@ def _of_streams(now: datetime, streams: StreamsHealth, gateway: GatewayHealth) -
     if fed and streams.updated_at is not None and now - streams.updated_at > LONGEST_SILENCE:
         reasons.append(f"the stream has processed no batch since {streams.updated_at:%H:%M:%S} UTC, though trades come")
     return reasons
+
+
+def _is_unlooked_at(streams: StreamsHealth, completeness: CompletenessHealth | None) -> bool:
+    """By the trades, not by the clock: where none come there is nothing to look at."""
+    looked_at = None if completeness is None else completeness.looked_at
+    since = looked_at or streams.started_at
+    if not streams.running or since is None or streams.watermark is None:
+        return False
+    return streams.watermark - since > LONGEST_WITHOUT_A_LOOK
 
 
 def _of_gateway(gateway: GatewayHealth) -> list[str]:

@@ -38,8 +38,8 @@ from firehose_dagster.streams.progress import read_progress
 _UNREADABLE: tuple[type[Exception], ...] = (*LAKE_AWAY, ValueError)
 _MAINTENANCE_LOOKBACK = timedelta(days=8)
 _COMPLETENESS_LOOKBACK = timedelta(hours=24)
-_MOST_FILES_LOOKED_AT = 5_000
-"""A manifest's entries are read at about 20,000 a second."""
+_MOST_FILES_LOOKED_AT = 20_000
+"""Of a table. A manifest's entries are read at about 20,000 a second."""
 
 
 def look(settings: Settings) -> StatusReport:
@@ -109,6 +109,7 @@ def _streams(settings: Settings, silver: IcebergTable | None) -> StreamsHealth:
         lag_ms=None if progress is None else progress.lag_ms,
         batch_ms=None if batch is None else (batch.finished_at - batch.started_at) // timedelta(milliseconds=1),
         watermark=None if watermark is None else from_microseconds(int(watermark)),
+        failing=None if progress is None else progress.failing,
     )
 
 
@@ -174,7 +175,7 @@ def _table(name: str, table: IcebergTable) -> TableHealth:
         return TableHealth(name=name, rows=0, data_files=0, bytes=0, snapshots=0, written_at=None)
     summary = snapshot.summary.additional_properties
     data_files = int(summary.get("total-data-files", "0"))
-    files = _files_by_partition(table) if data_files <= _MOST_FILES_LOOKED_AT else None
+    files = _files_by_partition(table)
     return TableHealth(
         name=name,
         rows=int(summary.get("total-records", "0")),
@@ -182,19 +183,22 @@ def _table(name: str, table: IcebergTable) -> TableHealth:
         bytes=int(summary.get("total-files-size", "0")),
         snapshots=len(table.metadata.snapshots),
         written_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
-        partitions=None if files is None else len(files),
-        most_files_in_a_partition=None if files is None else max(files.values(), default=0),
+        partitions=len(files) if files.total() >= data_files else None,
+        most_files_in_a_partition=max(files.values(), default=0),
     )
 
 
 def _files_by_partition(table: IcebergTable) -> Counter[str]:
+    """Of the newest files where there are many: those that compaction has not come to are among them."""
     snapshot = table.current_snapshot()
     assert snapshot is not None  # noqa: S101 - told by the caller
-    return Counter(
-        str(entry.data_file.partition)
-        for manifest in snapshot.manifests(table.io)
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    )
+    files: Counter[str] = Counter()
+    for manifest in sorted(snapshot.manifests(table.io), key=lambda each: -each.sequence_number):
+        if files.total() >= _MOST_FILES_LOOKED_AT:
+            break
+        entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        files.update(str(entry.data_file.partition) for entry in entries)
+    return files
 
 
 def _disk(settings: Settings) -> DiskHealth:

@@ -24,6 +24,8 @@ class StreamsHealth(msgspec.Struct, frozen=True, kw_only=True):
     batch_ms: int | None = None
     """How long the newest batch took, up to its commit in silver."""
     watermark: datetime | None = None
+    failing: str | None = None
+    """Why a layer behind bronze takes no batches; None where all do."""
 
 
 class GatewayHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,7 @@ class TableHealth(msgspec.Struct, frozen=True, kw_only=True):
     partitions: int | None = None
     """None: too many files to look at in a moment."""
     most_files_in_a_partition: int | None = None
+    """Where there are too many to look at in a moment, at least: of the newest files."""
 
 
 class DiskHealth(msgspec.Struct, frozen=True, kw_only=True):

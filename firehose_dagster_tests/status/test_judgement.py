@@ -67,6 +67,11 @@ def test_a_lake_that_cannot_be_read_is_unusable() -> None:
             Seen(completeness=CompletenessHealth(hours=2, sealed=1, missing_ids=3, looked_at=NOW)),
             "3 trades of the last",
         ),
+        (Seen(streams=msgspec.structs.replace(STREAMS, failing="silver failed: full")), "bronze alone: silver failed"),
+        (
+            Seen(streams=msgspec.structs.replace(STREAMS, started_at=NOW - timedelta(hours=2), watermark=NOW)),
+            "does `completeness` run?",
+        ),
         (Seen(table=msgspec.structs.replace(TABLE, snapshots=10_001)), "expire_snapshots"),
         (Seen(table=msgspec.structs.replace(TABLE, most_files_in_a_partition=5_001)), "compact"),
         (Seen(disk=DiskHealth(total_bytes=100, free_bytes=4)), "disk"),
@@ -89,6 +94,12 @@ def test_a_silent_market_is_no_fault_of_the_stream() -> None:
         gateway=msgspec.structs.replace(GATEWAY, last_trade_at=quiet),
     )
     assert seen.judged() == ("healthy", [])
+
+
+def test_completeness_is_not_overdue_where_no_trades_came_since_its_look() -> None:
+    looked = CompletenessHealth(hours=1, sealed=0, missing_ids=0, looked_at=NOW - timedelta(hours=5))
+    streams = msgspec.structs.replace(STREAMS, watermark=NOW - timedelta(hours=4))
+    assert Seen(streams=streams, completeness=looked).judged() == ("healthy", [])
 
 
 def test_files_that_were_not_counted_are_not_judged() -> None:

@@ -4,9 +4,11 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 
 from firehose_dagster.cli import app
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
@@ -16,9 +18,11 @@ from firehose_dagster.gateway.status import status_path, write_status
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
 from firehose_dagster.settings import Settings
+from firehose_dagster.status import look as look_module
 from firehose_dagster.status.look import look
 from firehose_dagster.status.rendering import to_json, to_text
 from firehose_dagster.status.report import CompletenessHealth
+from firehose_dagster.streams.progress import StreamProgress, progress_path
 from firehose_dagster_tests.gateway.examples import GATEWAY_STATUS
 from firehose_dagster_tests.verification.small_lake import append, small_lake, write
 
@@ -93,6 +97,76 @@ def test_of_completeness_the_newest_look_at_each_hour_of_the_last_day_counts(tmp
     long_ago = before | {"symbol": "BETA", "hour": now - timedelta(hours=25)}
     append(settings, OPS_COMPLETENESS, [sealed, before, long_ago], {})
     assert look(settings).completeness == CompletenessHealth(hours=1, sealed=1, missing_ids=0, looked_at=now)
+
+
+def _stream_runs(settings: Settings, monkeypatch: pytest.MonkeyPatch, **shown: Any) -> None:
+    monkeypatch.setattr(look_module, "lease_is_held", lambda _: True)
+    now = datetime.now(UTC)
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    progress = StreamProgress(pid=1, started_at=now, updated_at=now, batches=1)
+    progress_path(settings).write_bytes(msgspec.json.encode(msgspec.structs.replace(progress, **shown)))
+
+
+def test_a_stream_whose_layer_fails_is_degraded_and_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    _stream_runs(settings, monkeypatch, failing="crypto_silver_trades failed: OSError: full")
+    assert "the stream takes batches into bronze alone: crypto_silver_trades failed: OSError: full" in (
+        look(settings).reasons
+    )
+
+
+@pytest.mark.parametrize(("looked_minutes_ago", "is_overdue"), [(75, True), (55, False)])
+def test_completeness_that_has_not_looked_for_an_hour_of_trades_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_minutes_ago: int, is_overdue: bool
+) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    now = datetime.now(UTC)
+    append(settings, SILVER, [], {WATERMARK: str(round((now - timedelta(minutes=10)).timestamp() * 1_000_000))})
+    look_row = {
+        "symbol": "ALPHA",
+        "hour": (now - timedelta(hours=2)).replace(minute=0, second=0, microsecond=0),
+        "expected": 10,
+        "present": 10,
+        "exchange_holes": 0,
+        "missing": 0,
+        "missing_ranges": "[]",
+        "is_sealed": True,
+        "seal_version": 1,
+        "silver_snapshot_id": 1,
+        "checked_at": now - timedelta(minutes=looked_minutes_ago),
+    }
+    append(settings, OPS_COMPLETENESS, [look_row], {})
+    _stream_runs(settings, monkeypatch, started_at=now - timedelta(hours=3))
+    assert any("does `completeness` run?" in reason for reason in look(settings).reasons) == is_overdue
+
+
+def test_a_partition_of_too_many_files_is_told(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    table = open_catalog(settings).load_table(SILVER.identifier)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    (one, *_) = snapshot.manifests(table.io)[0].fetch_manifest_entry(table.io)
+    with table.transaction() as transaction, transaction.update_snapshot().fast_append() as appended:
+        for number in range(5_001):
+            # Listed alone: the status reads no data file.
+            appended.append_data_file(
+                DataFile.from_args(
+                    content=DataFileContent.DATA,
+                    file_path=f"{table.location()}/data/{number}.parquet",
+                    file_format=FileFormat.PARQUET,
+                    partition=one.data_file.partition,
+                    record_count=1,
+                    file_size_in_bytes=1,
+                    _table_format_version=2,
+                )
+            )
+    report = look(settings)
+    silver = next(each for each in report.tables if each.name == SILVER.name)
+    assert (silver.partitions, silver.most_files_in_a_partition) == (2, 5_002)
+    assert f"{SILVER.name} has 5,002 files in a partition: does `compact` run?" in report.reasons
 
 
 def test_a_gateway_whose_status_cannot_be_read_does_not_run(tmp_path: Path) -> None:
