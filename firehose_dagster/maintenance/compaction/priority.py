@@ -1,6 +1,10 @@
-"""Work at a low priority beside the stream, in a thread of its own, so that the process keeps the priority it has."""
+"""Work at a low priority beside the stream, in a thread of its own, so that the process keeps the priority it has.
+
+On Linux: elsewhere threads have no priority of their own, and the work goes on at that of its process.
+"""
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,8 +27,10 @@ def beside_the_stream(work: Callable[[threading.Event], T]) -> T:
 
     def run() -> None:
         try:
-            # Linux keeps a priority a thread; it may be lowered by anybody.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+            # Linux keeps a priority a thread; it may be lowered by anybody. Elsewhere a thread's number names no
+            # process, or a stranger's.
+            if sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
             result.append(work(stop))
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
             failure.append(error)
