@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -18,6 +17,7 @@ from firehose_dagster.binance.archive import (
     archive_parts,
     archive_trades,
 )
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 
 MEMORY_LIMIT = "512MB"
 """Beyond it DuckDB spills to a temporary folder."""
@@ -53,11 +53,7 @@ def day_table(day: ArchiveDay, file: ArchiveFile) -> Iterator[duckdb.DuckDBPyCon
 
     Raises ArchiveFileError for a file that cannot be read whole, holds no line, or is of another symbol or day.
     """
-    with (
-        TemporaryDirectory(prefix="firehose-archive-") as spill_dir,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
+    with bounded_duckdb("archive", memory_limit=MEMORY_LIMIT) as connection:
         connection.register("nothing", _SCHEMA.empty_table())
         connection.execute("CREATE TEMP TABLE archive AS SELECT * FROM nothing")
         _load(connection, day, file)

@@ -11,9 +11,9 @@ import duckdb
 def bounded_duckdb(
     purpose: str, *, memory_limit: str = "1GB", threads: int | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database in memory; beyond `memory_limit` it spills to a temporary folder, gone when the context is left.
+    """An empty database in memory; beyond `memory_limit` it spills to a temporary folder.
 
-    `purpose` names that folder. `threads`, None: as many as the machine has cores.
+    `purpose` names that folder, which goes when the context is left. `threads`, None: as many as the machine has cores.
     """
     own_threads = {} if threads is None else {"threads": str(threads)}
     with (

@@ -8,7 +8,6 @@ are at or ahead of that and are cut there. Gold is compared with the silver snap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 
 import duckdb
 from pyiceberg.catalog import Catalog
@@ -21,6 +20,7 @@ from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view
 from firehose_dagster.lake.iceberg_schema import schema
@@ -83,11 +83,7 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
     gold_silver_id = _silver_of_gold(gold, silver, silver_id)
     looks, holes = tables.get(OPS_COMPLETENESS.name), tables.get(OPS_EXCHANGE_HOLES.name)
     looks_silver_id = _named(looks, SILVER_SNAPSHOT, silver)
-    with (
-        TemporaryDirectory(prefix="firehose-verify-") as spill_dir,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
+    with bounded_duckdb("verify", memory_limit=MEMORY_LIMIT) as connection:
         _view(connection, "silver", SILVER, silver, silver_id)
         _view(connection, "silver_of_gold", SILVER, silver, gold_silver_id)
         _view(connection, "gold", GOLD, gold, gold_id)

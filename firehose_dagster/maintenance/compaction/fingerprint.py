@@ -5,12 +5,10 @@ Read by DuckDB's own Parquet reader; compaction reads and writes with Arrow's: a
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Context, Decimal
 from functools import reduce
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import duckdb
@@ -20,12 +18,11 @@ from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.columns import Decimal as DecimalColumn
 from firehose_dagster.contracts.table import Table
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import duckdb_type, quoted
 
 _EXACT = Context(prec=80)
 """Python's default cuts off after 28 digits."""
-MEMORY_LIMIT = "1GB"
-"""Beyond it DuckDB spills to a temporary folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +77,9 @@ def fingerprint(table: IcebergTable, contract: Table, paths: Sequence[str], thre
     """Read every column of these files. Raises what DuckDB or the file system raise for one that is gone."""
     if not paths:
         return Fingerprint(rows=0, content="0")
-    with connected(threads) as connection:
+    with bounded_duckdb("compaction", threads=threads) as connection:
         make_rows_view(connection, table, paths)
         return _fingerprint(connection, contract)
-
-
-@contextmanager
-def connected(threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB in bounded memory, times in UTC."""
-    with (
-        TemporaryDirectory(prefix="firehose-compaction-") as spill_dir,
-        duckdb.connect(
-            config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir, "threads": str(threads)}
-        ) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
 
 
 def make_rows_view(connection: duckdb.DuckDBPyConnection, table: IcebergTable, paths: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ import duckdb
 from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.table import Table
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import quoted
-from firehose_dagster.maintenance.compaction.fingerprint import connected, make_rows_view
+from firehose_dagster.maintenance.compaction.fingerprint import make_rows_view
 
 _TURNS = 3
 _ENOUGH_SECONDS = 0.3
@@ -67,14 +68,14 @@ def measure(
 def _a_symbol(table: IcebergTable, contract: Table, paths: Sequence[str], threads: int) -> str | None:
     if "symbol" not in contract.column_names:
         return None
-    with connected(threads) as connection:
+    with bounded_duckdb("compaction", threads=threads) as connection:
         make_rows_view(connection, table, paths)
         found = connection.execute("SELECT min(symbol) FROM rows").fetchone()
     return None if found is None else found[0]
 
 
 def _best(table: IcebergTable, wanted: Mapping[str, str], paths: Sequence[str], threads: int) -> dict[str, float]:
-    with connected(threads) as connection:
+    with bounded_duckdb("compaction", threads=threads) as connection:
         make_rows_view(connection, table, paths)
         return {name: _best_seconds(connection, sql) for name, sql in wanted.items()}
 

@@ -4,9 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from tempfile import TemporaryDirectory
 
-import duckdb
 from filelock import FileLock, Timeout
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table as IcebergTable
@@ -18,6 +16,7 @@ from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
 from firehose_dagster.contracts.position import WATERMARK
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.exchange_holes import AbsentIds, read_holes
 from firehose_dagster.lake.row_filters import all_of, at_least, below
@@ -30,8 +29,6 @@ from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MEMORY_LIMIT = "1GB"
-"""Beyond it DuckDB spills to a temporary folder."""
 LOCK_FILE = "completeness.lock"
 WINDOW_HOURS = 24
 """Rows so much older than what is looked at are loaded at once; older ones where they are asked for."""
@@ -147,11 +144,7 @@ def _held_hours(silver: IcebergTable, snapshot_id: int, start: int, end: int) ->
     """Every symbol in the hours from `start` up to, without, `end`, as `completeness_survey.ReadHours` says."""
     bounds = [from_microseconds(max(0, hour) * HOUR_US) for hour in (start, end)]
     files = all_of(at_least("event_ts", bounds[0].isoformat()), below("event_ts", bounds[1].isoformat()))
-    with (
-        TemporaryDirectory(prefix="firehose-completeness-") as spill_dir,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
+    with bounded_duckdb("completeness") as connection:
         make_view(connection, "held", silver, snapshot_id, files, ("symbol", "agg_id", "event_ts"))
         found = connection.execute(
             f"""

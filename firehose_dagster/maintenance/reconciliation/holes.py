@@ -7,10 +7,11 @@ import duckdb
 from firehose_dagster.contracts.position import Position
 from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text
 from firehose_dagster.contracts.topic import OffsetRange, TopicBounds
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.row_filters import at_least
 from firehose_dagster.maintenance.completeness.store import HOUR_US
-from firehose_dagster.maintenance.reconciliation.lake import LoadedLake, current_id, scratch
+from firehose_dagster.maintenance.reconciliation.lake import LoadedLake, current_id
 from firehose_dagster.maintenance.reconciliation.plan import absent_offsets
 
 BLOCK_OFFSETS = 65_536
@@ -34,7 +35,7 @@ def find_holes(lake: LoadedLake, compared: Sequence[OffsetRange]) -> list[Offset
     """
     if not compared:
         return []
-    with scratch() as connection:
+    with bounded_duckdb("reconciliation") as connection:
         oldest = min(each.first for each in compared)
         files = at_least("kafka_offset", oldest)
         columns = ("kafka_partition", "kafka_offset", "dt_hour")

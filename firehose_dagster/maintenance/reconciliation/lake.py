@@ -7,7 +7,6 @@ loaded for each hour, so that no snapshot is held for longer than expiry waits.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +18,7 @@ from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.position import TOPIC_ID, Position
 from firehose_dagster.contracts.topic import OffsetRange
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.row_filters import all_of, at_least, below, is_null
 from firehose_dagster.lake.snapshots import held_position, newest_stamp
@@ -31,8 +31,6 @@ from firehose_dagster.maintenance.reconciliation.hour import (
     judge_rest,
 )
 
-MEMORY_LIMIT = "1GB"
-"""Beyond it DuckDB spills to a temporary folder."""
 _TOLD = pa.schema([("partition", pa.int32()), ("first", pa.int64()), ("end_offset", pa.int64())])
 
 
@@ -65,17 +63,6 @@ def load_lake(catalog: Catalog) -> LoadedLake:
 
 
 @contextmanager
-def scratch() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in bounded memory, in UTC."""
-    with (
-        TemporaryDirectory(prefix="firehose-reconciliation-") as spill_dir,
-        duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": spill_dir}) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
-
-
-@contextmanager
 def judged_hour(
     lake: LoadedLake, hour: int | None, over_before: int, told: Sequence[OffsetRange]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -86,7 +73,7 @@ def judged_hour(
     assert lake.position is not None  # noqa: S101 - nothing is due where silver holds nothing
     files = _within(hour)
     span = f"{processed_sql(lake.position)} AND {_span(hour, over_before)}"
-    with scratch() as connection:
+    with bounded_duckdb("reconciliation") as connection:
         make_view(connection, "b", lake.bronze, current_id(lake.bronze), files, BRONZE_COLUMNS)
         # A record without a time is in no hour of silver.
         silver_id = None if hour is None else current_id(lake.silver)

@@ -16,10 +16,11 @@ from pyiceberg.expressions import BooleanExpression
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.rules import EARLIEST_TRADE_TIME_US, LATEST_TRADE_TIME_US
 from firehose_dagster.contracts.topic import TopicRecord
+from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import ALWAYS_TRUE, make_view
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below
 from firehose_dagster.maintenance.completeness.store import HOUR_US
-from firehose_dagster.maintenance.reconciliation.lake import LoadedLake, current_id, scratch
+from firehose_dagster.maintenance.reconciliation.lake import LoadedLake, current_id
 
 _RECORDS_AT_ONCE = 5_000
 _HOURS_NAMED = 48
@@ -68,7 +69,7 @@ _Known = tuple[frozenset[_Coordinates], frozenset[_Coordinates]]
 
 def _facts(lake: LoadedLake, chunk: Sequence[TopicRecord]) -> _Known:
     """Which of the records bronze holds under another offset, and which are in quarantine, by coordinates."""
-    with scratch() as connection:
+    with bounded_duckdb("reconciliation") as connection:
         connection.register("record", _as_rows(chunk))
         oldest = from_microseconds(min(each.timestamp_ms for each in chunk) * 1_000).isoformat()
         # Only what came at that time or later can be a repetition, or a rejection, of one of these.
