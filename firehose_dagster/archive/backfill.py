@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import duckdb
@@ -14,16 +14,15 @@ from firehose_dagster.archive.day_outcome import DayOutcome, day_outcome
 from firehose_dagster.archive.day_table import day_table
 from firehose_dagster.archive.held_day import view_held_day
 from firehose_dagster.binance.archive import ArchiveDay
-from firehose_dagster.contracts.message import AggTradeMessage
 from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.lake.exchange_holes import AbsentIds, ExchangeHole, append_holes, read_holes
+from firehose_dagster.lake.trade_messages import COLUMNS, trade_message
 
 logger = logging.getLogger(__name__)
 
 _ROWS_AT_ONCE = 10_000
-_COLUMNS = "agg_id, price, qty, first_trade_id, last_trade_id, trade_time, is_buyer_maker"
 
 
 class PublishIncompleteError(ExplainedError):
@@ -79,12 +78,16 @@ def _publish(
     ((total,),) = connection.execute(f"SELECT count(*) FROM {wanted}").fetchall()  # noqa: S608 constants
     published = 0
     # Sorted first: while a result is being read, the connection can answer nothing else.
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM {wanted} ORDER BY agg_id, line")  # noqa: S608 constants
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM (SELECT *, ? AS symbol, NULL AS event_time FROM {wanted}) ORDER BY agg_id, line",  # noqa: S608 constants
+        [day.symbol],
+    )
     on_progress(0, total)
     while chunk := rows.fetchmany(_ROWS_AT_ONCE):
         if stop.is_set():
             return published, False
-        confirmed = publisher.publish(list(_messages(day.symbol, chunk)))
+        received_at_us = time.time_ns() // 1_000
+        confirmed = publisher.publish([trade_message(row, received_at_us, "archive") for row in chunk])
         published += len(confirmed)
         if len(confirmed) < len(chunk) and not stop.is_set():
             raise PublishIncompleteError(
@@ -93,24 +96,6 @@ def _publish(
             )
         on_progress(published, total)
     return published, True
-
-
-def _messages(symbol: str, chunk: list[tuple[int, str, str, int, int, int, bool]]) -> Iterator[AggTradeMessage]:
-    received_at = time.time_ns() // 1_000
-    for agg_id, price, qty, first_trade_id, last_trade_id, trade_time, is_buyer_maker in chunk:
-        yield AggTradeMessage(
-            symbol=symbol,
-            agg_id=agg_id,
-            price=price,
-            qty=qty,
-            first_trade_id=first_trade_id,
-            last_trade_id=last_trade_id,
-            trade_time=trade_time,
-            event_time=None,
-            received_at=received_at,
-            is_buyer_maker=is_buyer_maker,
-            source="archive",
-        )
 
 
 def _new_holes(connection: duckdb.DuckDBPyConnection, catalog: Catalog, day: ArchiveDay) -> list[ExchangeHole]:

@@ -28,7 +28,7 @@ def reconcile(*, dry_run: Annotated[bool, Parameter(negative="")] = False, home:
     from firehose_dagster.gateway.replay_topic import ReplayTopic
     from firehose_dagster.lake.catalog import create_tables, open_catalog
     from firehose_dagster.maintenance.reconciliation.outcome import to_text
-    from firehose_dagster.maintenance.reconciliation.reconcile import PATIENCE_SECONDS, reconcile
+    from firehose_dagster.maintenance.reconciliation.reconcile import reconcile
     from firehose_dagster.streams.lease import lease_is_held
 
     settings, stop = settings_of(home), stop_on_signal()
@@ -43,8 +43,7 @@ def reconcile(*, dry_run: Annotated[bool, Parameter(negative="")] = False, home:
             ReplayTopic(settings, stop),
             run_id=f"reconcile/{uuid.uuid4()}",
             dry_run=dry_run,
-            # Without a stream nobody takes anything: there is nothing to wait for.
-            patience_seconds=PATIENCE_SECONDS if lease_is_held(settings) else 0,
+            is_stream_running=lease_is_held(settings),
             stop=stop,
             on_progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

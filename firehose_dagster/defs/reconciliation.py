@@ -15,7 +15,7 @@ from firehose_dagster.gateway.replay_topic import ReplayTopic
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.log_files import log_to_file
 from firehose_dagster.maintenance.reconciliation.outcome import GONE, Reconciliation
-from firehose_dagster.maintenance.reconciliation.reconcile import PATIENCE_SECONDS, reconcile
+from firehose_dagster.maintenance.reconciliation.reconcile import reconcile
 from firehose_dagster.streams.lease import lease_is_held
 
 KEY = dg.AssetKey(["reconciliation"])
@@ -74,7 +74,7 @@ def reconciliation(
         ReplayTopic(settings, stop),
         run_id=context.run.run_id,
         dry_run=config.dry_run,
-        patience_seconds=PATIENCE_SECONDS if lease_is_held(settings) else 0,
+        is_stream_running=lease_is_held(settings),
         stop=stop,
         on_progress=tell,
     )

@@ -4,7 +4,6 @@ The first proof reads the new file back before any snapshot lists it; a rewrite 
 anyone. The second goes through the table as a reader does, after the commit, and judges what the snapshot lists.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -86,8 +85,3 @@ def problems(
         elif after.digest() != stamp.digest:
             found = [f"{after.rows:,} rows that are not the {stamp.rows:,} rows replaced"]
     return found
-
-
-def figures(before: Fingerprint) -> Mapping[str, object]:
-    """What was proved equal, for people."""
-    return {"rows": before.rows, "sums": dict(before.sums), "symbols": len(before.ids), "digest": before.digest()}

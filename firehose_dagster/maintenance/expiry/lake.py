@@ -13,7 +13,7 @@ from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.compaction.unfinished import unfinished
 from firehose_dagster.maintenance.expiry.history import NAMES, needs_of
-from firehose_dagster.maintenance.expiry.plan import ExpiryPlan, ExpiryPolicy, Needs
+from firehose_dagster.maintenance.expiry.plan import ExpiryPolicy, Needs
 from firehose_dagster.maintenance.expiry.table_expiry import Expiry, ExpiryOutcome
 from firehose_dagster.settings import Settings
 
@@ -37,15 +37,6 @@ def expire_table(settings: Settings, table: Table) -> ExpiryOutcome | None:
         return None
     expiry = Expiry(settings, catalog, table.name, table.identifier)
     return expiry.run(what_is_needed(catalog, table), policy(settings))
-
-
-def planned_expiry(settings: Settings, table: Table) -> ExpiryPlan | None:
-    """What `expire_table` would do now; None where the table was never made."""
-    catalog = open_catalog(settings)
-    if not _is_there(catalog, table):
-        return None
-    expiry = Expiry(settings, catalog, table.name, table.identifier)
-    return expiry.planned(what_is_needed(catalog, table), policy(settings))
 
 
 def what_is_needed(catalog: Catalog, table: Table) -> Callable[[IcebergTable], Needs]:

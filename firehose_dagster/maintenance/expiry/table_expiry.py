@@ -75,10 +75,6 @@ class Expiry:
         self._quiet_after_seconds = quiet_after_seconds
         self._on_step = on_step
 
-    def planned(self, needs: Callable[[Table], Needs], policy: ExpiryPolicy) -> ExpiryPlan:
-        """What a run would do now; changes nothing."""
-        return self._planned(needs, policy, datetime.now(UTC))[1]
-
     def run(self, needs: Callable[[Table], Needs], policy: ExpiryPolicy) -> ExpiryOutcome:
         """Finish what an earlier run began, then remove what no reader needs.
 

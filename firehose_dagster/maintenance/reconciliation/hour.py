@@ -12,6 +12,7 @@ import duckdb
 
 from firehose_dagster.contracts.message import AggTradeMessage
 from firehose_dagster.contracts.topic import OffsetRange
+from firehose_dagster.lake.trade_messages import COLUMNS, trade_message
 
 BRONZE_COLUMNS = (
     *("symbol", "agg_id", "price", "qty", "first_trade_id", "last_trade_id", "is_buyer_maker", "trade_time"),
@@ -151,11 +152,10 @@ def missing_trades(connection: duckdb.DuckDBPyConnection, received_at_us: int) -
     While it is being read, the connection can answer nothing else.
     """
     rows = connection.execute(
-        "SELECT symbol, agg_id, price::VARCHAR, qty::VARCHAR, first_trade_id, last_trade_id, trade_time, event_time, "
-        "is_buyer_maker FROM missing ORDER BY symbol, agg_id, kafka_offset"
+        f"SELECT {COLUMNS} FROM missing ORDER BY symbol, agg_id, kafka_offset"  # noqa: S608 constants
     )
     while chunk := rows.fetchmany(_ROWS_AT_ONCE):
-        yield [_message(row, received_at_us) for row in chunk]
+        yield [trade_message(row, received_at_us, "replay") for row in chunk]
 
 
 def unrejected_texts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[str | None, str]]]:
@@ -163,23 +163,6 @@ def unrejected_texts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[tup
     rows = connection.execute("SELECT symbol, raw FROM unrejected ORDER BY kafka_offset")
     while chunk := rows.fetchmany(_ROWS_AT_ONCE):
         yield chunk
-
-
-def _message(row: tuple[str, int, str, str, int, int, int, int | None, bool], received_at_us: int) -> AggTradeMessage:
-    symbol, agg_id, price, qty, first_trade_id, last_trade_id, trade_time, event_time, is_buyer_maker = row
-    return AggTradeMessage(
-        symbol=symbol,
-        agg_id=agg_id,
-        price=price,
-        qty=qty,
-        first_trade_id=first_trade_id,
-        last_trade_id=last_trade_id,
-        trade_time=trade_time,
-        event_time=event_time,
-        received_at=received_at_us,
-        is_buyer_maker=is_buyer_maker,
-        source="replay",
-    )
 
 
 def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

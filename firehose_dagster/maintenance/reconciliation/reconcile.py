@@ -46,15 +46,16 @@ def reconcile(
     *,
     run_id: str,
     dry_run: bool = False,
-    patience_seconds: float = PATIENCE_SECONDS,
+    is_stream_running: bool,
     stop: threading.Event | None = None,
     on_progress: OnProgress = lambda done, total: None,
 ) -> Reconciliation:
     """Look at what changed since the last run, and publish what is missing; safe to run again at any time.
 
     Leaves one row in `ops_audit`, and one for each hour of which records are told as lost. `dry_run` leaves only its
-    own row. Ends early, between two hours, where `stop` is set. Raises AnotherReconciliationError, TopicMadeAnewError,
-    ReplayIncompleteError, and what the topic raises.
+    own row. A stream that is running is given a minute to take what the topic holds. Ends early, between two hours,
+    where `stop` is set. Raises AnotherReconciliationError, TopicMadeAnewError, ReplayIncompleteError, and what the
+    topic raises.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     stop = stop or threading.Event()
@@ -63,7 +64,7 @@ def reconcile(
         with FileLock(settings.state_dir / LOCK_FILE, timeout=0):
             bounds = topic.bounds()
             require_same_topic(load_lake(catalog), bounds)
-            waiting = LOOKING_ONLY if dry_run else _waiting(catalog, bounds, patience_seconds, stop)
+            waiting = LOOKING_ONLY if dry_run else _waiting(catalog, bounds, is_stream_running, stop)
             over_before = hours_over(CompletenessStore(catalog), settings) or 0
             run = ReconciliationRun(
                 catalog, topic, run_id, over_before, read_memory(catalog), stop, on_progress, waiting
@@ -85,7 +86,9 @@ def reconcile(
     return outcome
 
 
-def _waiting(catalog: Catalog, bounds: TopicBounds, patience_seconds: float, stop: threading.Event) -> str | None:
+def _waiting(catalog: Catalog, bounds: TopicBounds, is_stream_running: bool, stop: threading.Event) -> str | None:
     """Why nothing may be published; None where it may."""
+    # Without a stream nobody takes anything: there is nothing to wait for.
+    patience_seconds = PATIENCE_SECONDS if is_stream_running else 0
     records = records_not_taken(catalog, bounds, patience_seconds, stop)
     return f"the stream has not taken {records} records of the topic yet" if records else None

@@ -99,7 +99,7 @@ class Installation:
     def reconcile(self, **options: Any) -> Reconciliation:
         self.runs += 1
         return reconcile(
-            self.catalog, self.settings, self.topic, run_id=f"run-{self.runs}", patience_seconds=0, **options
+            self.catalog, self.settings, self.topic, run_id=f"run-{self.runs}", is_stream_running=False, **options
         )
 
     def lose(self, identifier: str, row: Row) -> None:

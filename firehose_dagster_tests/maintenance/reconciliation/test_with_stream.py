@@ -29,7 +29,7 @@ def scenario(spark: SparkSession, tmp_path: Path) -> Iterator[Scenario]:
 
 def _reconcile(scenario: Scenario, run_id: str) -> Reconciliation:
     topic = ListedTopic(scenario.topic, clock=datetime(2026, 1, 5, 9, 40, tzinfo=UTC))
-    return reconcile(scenario.catalog, scenario.settings, topic, run_id=run_id, patience_seconds=0)
+    return reconcile(scenario.catalog, scenario.settings, topic, run_id=run_id, is_stream_running=False)
 
 
 def _lose(scenario: Scenario, identifier: str, offset: int) -> None:
