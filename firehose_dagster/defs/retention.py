@@ -1,7 +1,7 @@
 """Retention by age of bronze and of the audit, off unless the settings ask for it: one asset, daily."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -36,18 +36,18 @@ def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> 
     log_to_file(settings, "maintenance")
     catalog = open_catalog(settings)
     started_at = datetime.now(UTC)
-    hours = list(retire_bronze(catalog, settings.bronze_keep_days))
-    days = list(roll_up_audit(catalog, settings.audit_keep_days))
+    hours: list[RetiredHour] = []
+    days: list[tuple[date, int, int]] = []
+    try:
+        # One by one: what was done until one of them fails is done, and is told.
+        for hour in retire_bronze(catalog, settings.bronze_keep_days):
+            hours.append(hour)
+        for day in roll_up_audit(catalog, settings.audit_keep_days):
+            days.append(day)
+    finally:
+        record(catalog, *_records(context.run.run_id, started_at, hours, days))
     rows_retired = sum(each.rows_retired for each in hours)
     unexplained = [each for each in hours if each.unexplained]
-    finished_at = datetime.now(UTC)
-    for table, figures in (
-        (BRONZE, {"hours": len(hours), "rows_retired": rows_retired, "hours_left": len(unexplained)} if hours else {}),
-        (OPS_AUDIT, {"days": len(days), "rows_removed": sum(each[1] - each[2] for each in days)} if days else {}),
-    ):
-        if figures:
-            kind = f"retention:{table.name}"
-            record(catalog, MaintenanceRecord(f"{context.run.run_id}/{kind}", kind, started_at, finished_at, figures))
     metadata: dict[str, MetadataEntry] = {
         "bronze": _state(settings.bronze_keep_days),
         "bronze hours retired": len(hours) - len(unexplained),
@@ -76,6 +76,19 @@ def retention_definitions() -> dg.Definitions:
         cron_schedule="10 2 * * *",
         schedule_description="At 02:10 UTC. Where retention is off, it says so in a second.",
     )
+
+
+def _records(
+    run_id: str, started_at: datetime, hours: Sequence[RetiredHour], days: Sequence[tuple[date, int, int]]
+) -> Iterator[MaintenanceRecord]:
+    rows_retired, hours_left = sum(each.rows_retired for each in hours), sum(bool(each.unexplained) for each in hours)
+    for table, figures in (
+        (BRONZE, {"hours": len(hours), "rows_retired": rows_retired, "hours_left": hours_left} if hours else {}),
+        (OPS_AUDIT, {"days": len(days), "rows_removed": sum(each[1] - each[2] for each in days)} if days else {}),
+    ):
+        if figures:
+            kind = f"retention:{table.name}"
+            yield MaintenanceRecord(f"{run_id}/{kind}", kind, started_at, datetime.now(UTC), figures)
 
 
 def _state(keep_days: int) -> str:

@@ -68,22 +68,25 @@ def table_by_table(
     told: dict[str, Told] = {}
     records: list[MaintenanceRecord] = []
     problems: list[str] = []
-    for table in tables:
-        started_at = datetime.now(UTC)
-        try:
-            outcome = work(table)
-        except problem as error:
-            problems.append(f"{table.name}: {error}")
-            continue
-        if outcome is None:
-            continue
-        outcomes.append(outcome)
-        told[table.name] = tell(outcome)
-        if told[table.name].figures:
-            kind = f"{maintenance}:{table.name}"
-            run_id, figures = f"{context.run.run_id}/{kind}", told[table.name].figures
-            records.append(MaintenanceRecord(run_id, kind, started_at, datetime.now(UTC), figures))
-    record(catalog, *records)
+    try:
+        for table in tables:
+            started_at = datetime.now(UTC)
+            try:
+                outcome = work(table)
+            except problem as error:
+                problems.append(f"{table.name}: {error}")
+                continue
+            if outcome is None:
+                continue
+            outcomes.append(outcome)
+            told[table.name] = tell(outcome)
+            if told[table.name].figures:
+                kind = f"{maintenance}:{table.name}"
+                run_id, figures = f"{context.run.run_id}/{kind}", told[table.name].figures
+                records.append(MaintenanceRecord(run_id, kind, started_at, datetime.now(UTC), figures))
+    finally:
+        # What was done is told whatever ended the run.
+        record(catalog, *records)
     return TablesDone(outcomes, told, problems)
 
 
