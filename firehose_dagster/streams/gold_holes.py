@@ -67,8 +67,9 @@ class GoldHoles:
 
     def note(self, batch: BatchSummary) -> None:
         """Silver holds the ids of this batch: none of them is a hole."""
+        symbols = self._absent.symbols
         for minute in batch.minutes:
-            if minute.symbol in self._absent.symbols:
+            if minute.symbol in symbols:
                 for agg_id in minute.agg_ids:
                     if (minute.symbol, agg_id) in self._absent:
                         self._absent.discard(minute.symbol, IdRange(agg_id, agg_id))

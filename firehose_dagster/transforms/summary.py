@@ -9,22 +9,22 @@ from firehose_dagster.contracts.columns import NOTIONAL, VOLUME
 from firehose_dagster.transforms.parse import is_valid
 from firehose_dagster.transforms.spark_schema import spark_type
 
+_FIGURES = ("symbol", "agg_id", "price", "qty", "event_ts", "received_at")
+
 
 def summarise(parsed: DataFrame, watermark: datetime | None) -> DataFrame:
     """One row a (kafka_partition, symbol, minute) of the valid rows, and one a partition, without symbol and minute,
     of the others:
 
     `rows`, `first_offset`, `last_offset`, `agg_ids` (every id, duplicates too), `late` (rows older than `watermark`),
-    `newest_event_us`, `oldest_received_us`, `newest_received_us`, and the columns of `minute_aggregates`.
+    `newest_event_us`, `oldest_received_us`, `newest_received_us`, and the columns of `minute_aggregates`. All but the
+    first three mean nothing for the rows that are not valid.
     """
-    keyed = parsed.select(
-        "*",
-        f.when(is_valid(), f.col("symbol")).alias("valid_symbol"),
-        f.when(is_valid(), _epoch_minute()).alias("valid_minute"),
-    )
-    return keyed.groupBy(
-        "kafka_partition", f.col("valid_symbol").alias("symbol"), f.col("valid_minute").alias("minute")
-    ).agg(
+    # Figures of the valid rows alone: those of the others may add up to more than a decimal holds.
+    figures = parsed.select(
+        "kafka_partition", "kafka_offset", *(f.when(is_valid(), f.col(name)).alias(name) for name in _FIGURES)
+    ).withColumn("minute", _epoch_minute())
+    return figures.groupBy("kafka_partition", "symbol", "minute").agg(
         f.count("*").alias("rows"),
         f.min("kafka_offset").alias("first_offset"),
         f.max("kafka_offset").alias("last_offset"),

@@ -11,7 +11,7 @@ from pyiceberg.catalog import Catalog
 from firehose_dagster.binance.gaps import IdRange
 from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
 from firehose_dagster.lake.catalog import create_tables, open_catalog
-from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes
+from firehose_dagster.lake.exchange_holes import AbsentIds, ExchangeHole, append_holes
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_summary import BatchSummary, SymbolMinute
 from firehose_dagster.streams.gold_holes import REFRESH_SECONDS, GoldHoles
@@ -87,6 +87,26 @@ def test_an_id_that_comes_is_no_hole_any_more(catalog: Catalog) -> None:
     minute = SymbolMinute("A", base, [6, 9], 0, 0, 0, 0, 0)
     holes.note(BatchSummary(rows=2, valid_rows=2, starts={0: 0}, ends={0: 2}, minutes=[minute]))
     assert holes.count("A", 5, 7, minute=0) == 2
+
+
+def test_what_is_a_hole_is_looked_up_once_a_batch_however_many_minutes_it_has(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holes = GoldHoles(catalog, Silver().held_between, None)
+    looked: list[AbsentIds] = []
+
+    def noted(absent: AbsentIds) -> frozenset[str]:
+        looked.append(absent)
+        return frozenset()
+
+    monkeypatch.setattr(AbsentIds, "symbols", property(noted))
+    one = Decimal(1)
+    minutes = [
+        SymbolMinute("A", MinuteBase(minute, one, one, one, one, one, one, 1, minute, minute), [minute], 0, 0, 0, 0, 0)
+        for minute in range(3)
+    ]
+    holes.note(BatchSummary(rows=3, valid_rows=3, starts={0: 0}, ends={0: 3}, minutes=minutes))
+    assert len(looked) == 1
 
 
 def test_a_restart_knows_what_gold_was_computed_from_and_hears_of_the_rest_as_new(catalog: Catalog) -> None:
