@@ -34,7 +34,8 @@ def require_free(ports: Mapping[str, tuple[str, int]]) -> None:
 
 def is_free(host: str, port: int) -> bool:
     """Whether a listener could be opened on `host:port` now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do: a port in TIME_WAIT of a stopped listener is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
+
+_TRIES = 5
+_BETWEEN_TRIES_SECONDS = 0.05
 
 
 class StreamAlreadyRunningError(ExplainedError):
@@ -40,10 +44,10 @@ def lease_is_held(settings: Settings) -> bool:
     path = _lock_path(settings)
     if not path.exists():
         return False
-    # `lockf`, for a Java file lock is a POSIX record lock and `flock` does not see it.
+    # `lockf`, for a Java file lock is a POSIX record lock and `flock` does not see it. Shared, for others look too.
     with path.open("r+") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return True
         fcntl.lockf(file, fcntl.LOCK_UN)
@@ -82,13 +86,21 @@ class StreamLease:
         path = _lock_path(self._settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._channel = self._jvm.java.io.RandomAccessFile(str(path), "rw").getChannel()
-        if self._channel.tryLock() is None:
+        if not self._is_locked():
             self._channel.close()
             refuse_if_held(self._settings)
             raise StreamAlreadyRunningError(f"the lake under {self._settings.home} is written by another process")
         owner = {"pid": os.getpid(), "name": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
         _owner_path(self._settings).write_text(json.dumps(owner))
         logger.info("lease taken pid=%d name=%s", os.getpid(), name)
+
+    def _is_locked(self) -> bool:
+        """Not by the first try alone: who looks whether the lease is held has the lock for that moment."""
+        for _ in range(_TRIES):
+            if self._channel.tryLock() is not None:
+                return True
+            time.sleep(_BETWEEN_TRIES_SECONDS)
+        return False
 
     def release(self) -> None:
         """Let the next writer in."""

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
@@ -25,17 +27,18 @@ from firehose_dagster.streams.lease import (
 
 _HOLD_THE_LOCK = """
 import fcntl, signal, sys
-file = open(sys.argv[1], "w")
-fcntl.lockf(file, fcntl.LOCK_EX)
+file = open(sys.argv[1], "r+")
+fcntl.lockf(file, getattr(fcntl, sys.argv[2]))
 print("held", flush=True)
 signal.pause()
 """
 
 
 @contextmanager
-def _held_by_another_process(settings: Settings) -> Iterator[None]:
+def _held_by_another_process(settings: Settings, how: str = "LOCK_EX") -> Iterator[None]:
     """Within, another process holds the lock; at the end it is killed."""
-    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease")]
+    (settings.state_dir / "streams.lease").touch()
+    command = [sys.executable, "-c", _HOLD_THE_LOCK, str(settings.state_dir / "streams.lease"), how]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout is not None
@@ -67,6 +70,39 @@ def test_a_lock_held_by_another_process_is_seen_and_free_once_that_is_killed(tmp
         with pytest.raises(StreamAlreadyRunningError, match="written by another process; a lake has one writer"):
             refuse_if_held(settings)
     assert not lease_is_held(settings)
+
+
+def test_another_process_that_looks_in_the_same_moment_is_not_taken_for_a_stream(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    with _held_by_another_process(settings, "LOCK_SH"):
+        assert not lease_is_held(settings)
+        refuse_if_held(settings)
+
+
+class _LookedAt:
+    """What of a JVM the lease uses; the lock is another's for the moment of the first two tries."""
+
+    def __init__(self) -> None:
+        self.java = SimpleNamespace(io=SimpleNamespace(RandomAccessFile=lambda path, mode: self))
+        self.answers: list[object] = [None, None, "the lock"]
+
+    def getChannel(self) -> "_LookedAt":
+        return self
+
+    def tryLock(self) -> object:
+        return self.answers.pop(0)
+
+    def close(self) -> None:
+        self.answers.clear()
+
+
+def test_a_look_at_the_lease_in_the_moment_of_the_start_does_not_refuse_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    StreamLease(cast(SparkSession, SimpleNamespace(_jvm=_LookedAt())), settings).take("the stream")
+    owner = lease_owner(settings)
+    assert owner is not None
+    assert owner.name == "the stream"
 
 
 def test_what_a_dead_process_wrote_holds_nothing_though_its_number_is_another_ones_now(tmp_path: Path) -> None:
