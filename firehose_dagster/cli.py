@@ -40,8 +40,12 @@ def main(run: Callable[[], object] = app) -> None:
 
 
 def _settings_errors(error: ValidationError) -> str:
+    # What is wrong with several together names them in its message.
     lines = [
-        f"  FIREHOSE_{'_'.join(str(part) for part in each['loc']).upper()}: {each['msg']}" for each in error.errors()
+        f"  FIREHOSE_{'_'.join(str(part) for part in each['loc']).upper()}: {each['msg']}"
+        if each["loc"]
+        else f"  {each['msg']}"
+        for each in error.errors()
     ]
     return "settings are not usable:\n" + "\n".join(lines)
 

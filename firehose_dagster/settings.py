@@ -1,16 +1,33 @@
 """One typed reading of the environment: every variable the project knows, validated together at start."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from firehose_dagster.binance import limits
 
 ALL_SYMBOLS = "ALL"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class _SymbolsOfEnvironment(EnvSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name == "symbols"}
+
+
+class _SymbolsOfFile(DotEnvSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__call__().items() if name == "symbols"}
 
 
 class Settings(BaseSettings):
@@ -268,6 +285,35 @@ class Settings(BaseSettings):
                 variables = ", ".join(f"FIREHOSE_{name.upper()}" for name in unset)
                 raise ValueError(f"profile `stack` was chosen, but not set: {variables}")
         return self
+
+    @model_validator(mode="after")
+    def _a_spike_can_be_called(self) -> Self:
+        if self.spike_min_history > self.spike_history_minutes:
+            raise ValueError(
+                f"FIREHOSE_SPIKE_MIN_HISTORY is {self.spike_min_history}, more than the {self.spike_history_minutes} "
+                "minutes of FIREHOSE_SPIKE_HISTORY_MINUTES: no spike could ever be called; lower it, or raise the other"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """As they are; but `FIREHOSE_SYMBOLS=` is read as no symbol, where any other empty variable is not set."""
+        env_file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
+        return (
+            init_settings,
+            env_settings,
+            _SymbolsOfEnvironment(settings_cls, env_ignore_empty=False),
+            dotenv_settings,
+            _SymbolsOfFile(settings_cls, env_file=env_file, env_ignore_empty=False),
+            file_secret_settings,
+        )
 
     @property
     def bootstrap_servers(self) -> str:

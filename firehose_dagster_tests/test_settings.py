@@ -1,0 +1,56 @@
+"""Settings that cannot work are refused by name; an empty variable is one that is not set."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from firehose_dagster.cli import main
+from firehose_dagster.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither by this machine's environment nor by a `.env`."""
+    for name in ("FIREHOSE_SYMBOLS", "FIREHOSE_TOPIC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("symbols", ["", " , "])
+def test_a_variable_that_names_no_symbol_is_refused(monkeypatch: pytest.MonkeyPatch, symbols: str) -> None:
+    monkeypatch.setenv("FIREHOSE_SYMBOLS", symbols)
+    with pytest.raises(ValidationError, match="no symbol was given; name some, comma separated, or ALL") as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [("symbols",)]
+
+
+def test_a_line_of_the_file_that_names_no_symbol_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FIREHOSE_SYMBOLS=\n")
+    with pytest.raises(ValidationError, match="no symbol was given"):
+        Settings()
+
+
+def test_any_other_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FIREHOSE_TOPIC", "")
+    (tmp_path / ".env").write_text("FIREHOSE_TOPIC=of.the.file\nFIREHOSE_BROKER_PORT=\n")
+    settings = Settings()
+    assert (settings.topic, settings.broker_port, settings.symbols[0]) == ("of.the.file", 9092, "BTCUSDT")
+
+
+def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FIREHOSE_SYMBOLS=\n")
+    monkeypatch.setenv("FIREHOSE_SYMBOLS", "ethusdt")
+    assert Settings().symbols == ("ETHUSDT",)
+
+
+def test_a_history_too_short_for_any_spike_is_refused_by_both_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert Settings(spike_history_minutes=10).spike_min_history == 10
+    with pytest.raises(SystemExit, match="2"):
+        main(lambda: Settings(spike_history_minutes=9))
+    assert capsys.readouterr().err == (
+        "firehose: settings are not usable:\n  Value error, FIREHOSE_SPIKE_MIN_HISTORY is 10, more than the 9 minutes "
+        "of FIREHOSE_SPIKE_HISTORY_MINUTES: no spike could ever be called; lower it, or raise the other\n"
+    )
