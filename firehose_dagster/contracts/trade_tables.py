@@ -158,19 +158,6 @@ GOLD = Table(
     sort=("symbol", "minute"),
 )
 
-GOLD_BASE_COLUMNS: tuple[str, ...] = (
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "quote_volume",
-    "trades",
-    "first_agg_id",
-    "last_agg_id",
-)
-"""What one minute's trades alone determine; the other features look at neighbouring minutes."""
-
 GOLD_PROVENANCE_COLUMNS: tuple[str, ...] = ("revision", "silver_snapshot_id", "updated_at")
 """When and from what a row was written: not content."""
 

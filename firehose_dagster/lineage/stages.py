@@ -59,9 +59,14 @@ class Stage:
 
     def rows_read(self, batch: BatchFigures) -> int:
         """Of its first input, in this batch."""
-        return {BRONZE.name: batch.rows_in, SILVER.name: batch.dq_pass, QUARANTINE.name: batch.dq_fail}.get(
-            self.output.name, batch.rows_out
-        )
+        return {
+            BRONZE.name: batch.rows_in,
+            SILVER.name: batch.dq_pass,
+            QUARANTINE.name: batch.dq_fail,
+            GOLD.name: batch.rows_out,
+            SPIKES.name: batch.gold_minutes,
+            OPS_AUDIT.name: batch.rows_in,
+        }[self.output.name]
 
     def rows_written(self, batch: BatchFigures) -> int:
         """To its output, in this batch."""

@@ -10,6 +10,7 @@ from firehose_dagster.contracts.trade_tables import GOLD, GOLD_PROVENANCE_COLUMN
 from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.streams import TABLE_BY_KEY, trade_stream
 from firehose_dagster.lineage.stages import STAGES, TOPIC, Stage
+from firehose_dagster_tests.lineage.examples import Figures
 
 COLUMNS = {TOPIC: set(MESSAGE_FIELDS), **{table.name: set(table.column_names) for table in TABLES}}
 
@@ -34,6 +35,18 @@ def test_columns_come_from_columns_that_there_are(stage: Stage) -> None:
     for column, origin in stage.columns.items():
         assert origin.dataset in stage.inputs
         assert set(origin.columns) <= COLUMNS[origin.dataset], column
+
+
+def test_each_stage_counts_the_rows_of_its_own_first_input_and_of_its_output() -> None:
+    batch = Figures(rows_in=100, rows_out=60, dq_pass=90, dq_fail=10, gold_minutes=7, spikes=2)
+    assert {stage.output.name: (stage.rows_read(batch), stage.rows_written(batch)) for stage in STAGES} == {
+        "crypto_bronze_aggtrade": (100, 100),
+        "crypto_silver_trades": (90, 60),
+        "crypto_quarantine": (10, 10),
+        "crypto_gold_minute": (60, 7),
+        "crypto_spikes": (7, 2),
+        "ops_audit": (100, 1),
+    }
 
 
 @pytest.mark.parametrize(
