@@ -15,7 +15,7 @@ from firehose_dagster.contracts.table import Table
 from firehose_dagster.maintenance.audit_trail import record
 from firehose_dagster.maintenance.compaction.fingerprint import Fingerprint, fingerprint
 from firehose_dagster.maintenance.compaction.gain import Gain, measure
-from firehose_dagster.maintenance.compaction.live_files import Listing, listing
+from firehose_dagster.maintenance.compaction.live_files import LakeFile, Listing, listing
 from firehose_dagster.maintenance.compaction.plan import CompactionPlan, Group, partition_start
 from firehose_dagster.maintenance.compaction.proof import CompactionProofError, Stamp, prove_written, to_text
 from firehose_dagster.maintenance.compaction.report import CompactionReport, GroupResult, Outcome, records
@@ -133,10 +133,16 @@ class CompactionRun:
 
     def _finish(self, each: Unfinished) -> None:
         """Check and record what a run that died had committed."""
-        detail = self._swap.check(each.stamp, each.rewrite, each.parent_id or 0, None)
+        try:
+            detail = self._swap.check(each.stamp, each.rewrite, each.parent_id or 0, None)
+        except RewriteConflictError as error:
+            raise CompactionProofError(
+                f"{self._where(each.stamp.partition)}: a rewrite that an earlier run committed does not hold the same "
+                f"rows, and the files that it replaced could not be listed again ({error}); run it again, and if it "
+                "stays so, `firehose verify` tells what is missing"
+            ) from error
         table = self._catalog.load_table(self._contract.identifier)
-        before = listing(table, each.parent_id)
-        files = [file for file in ([] if before is None else before.files) if file.path in each.rewrite.old_paths]
+        files = self._replaced_files(table, each)
         result = GroupResult(
             id=each.stamp.id,
             partition=each.stamp.partition,
@@ -150,6 +156,13 @@ class CompactionRun:
             detail=detail or "committed by a run that ended before it had checked this",
         )
         self._add(result, "left by an earlier run")
+
+    def _replaced_files(self, table: IcebergTable, each: Unfinished) -> list[LakeFile]:
+        """As the snapshot before the rewrite lists them; none where that is there no more."""
+        if each.parent_id is None or table.snapshot_by_id(each.parent_id) is None:
+            return []
+        before = listing(table, each.parent_id)
+        return [file for file in ([] if before is None else before.files) if file.path in each.rewrite.old_paths]
 
     def _add(self, result: GroupResult, why: str) -> None:
         """Note what became of a group. Raises ``CompactionProofError`` where its rows were not the same."""

@@ -60,7 +60,8 @@ class Needs:
     named: frozenset[int] = frozenset()
     """Silver snapshots that snapshots of gold name: `verify` compares the two."""
     back_to: Mapping[int, str] = field(default_factory=dict)
-    """Snapshot -> who goes back to it, step by step from the current one, as gold does after a crash."""
+    """Snapshot -> who goes back to it, step by step from the current one, as gold does after a crash. One that is no
+    ancestor of the current one holds itself alone."""
     unaudited: frozenset[str] = frozenset()
     """Run ids of batches that `ops_audit` does not hold yet: their rows are rebuilt by walking back."""
 
@@ -135,12 +136,12 @@ def _reasons(
         yield each.snapshot_id, "newest"
     for each in _newest_of_queries(lineage):
         yield each.snapshot_id, "query"
+    places = {each.snapshot_id: place for place, each in enumerate(lineage)}
     for snapshot_id, reason in needs.back_to.items():
         yield snapshot_id, reason
-        for each in lineage:
+        # Where it is not on the way back, nobody can go back to it step by step.
+        for each in lineage[: places.get(snapshot_id, -1) + 1]:
             yield each.snapshot_id, reason
-            if each.snapshot_id == snapshot_id:
-                break
     for snapshot_id in needs.named:
         yield snapshot_id, "named by gold"
     waiting = [number for number, each in enumerate(lineage) if each.run_id in needs.unaudited]

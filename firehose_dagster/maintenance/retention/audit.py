@@ -3,8 +3,12 @@
 So what the audit proves stays proved: rows in are rows out, quarantined and duplicates, and no offset is left out. A
 day is summed up in stretches in which one batch begins where the one before ended; a rebuild of silver or lost offsets
 end a stretch, and their own rows stay as they are. Rows of maintenance go.
+
+A row whose run a table's snapshots still tell of is looked for by its run id: a batch, by whoever unites the audit with
+silver's stamps, and a rewrite by the next compaction. A day with such a row is left as it is until they have expired.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -12,11 +16,17 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import BooleanExpression
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import OFFSETS_LOST, REBUILD, ROWS_LOST, Position
+from firehose_dagster.contracts.position import AUDIT, OFFSETS_LOST, REBUILD, ROWS_LOST, Position
+from firehose_dagster.contracts.tables import TABLES
+from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.row_filters import all_of, at_least, below
+from firehose_dagster.lake.snapshots import stamp
+from firehose_dagster.maintenance.compaction.proof import from_text
+from firehose_dagster.maintenance.compaction.rewrite_commit import STAMP
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +39,7 @@ _SUMMED = (
 _KEPT_KINDS = (REBUILD, OFFSETS_LOST, ROWS_LOST)
 _DAYS_PER_RUN = 31
 LEAST_DAYS = 7
-"""The stream rebuilds the rows of batches that silver's snapshots tell of and the audit lacks: those are younger."""
+"""Of younger days rows may still come: the stream rebuilds those that the audit lacks."""
 
 Row = Mapping[str, Any]
 
@@ -37,27 +47,47 @@ Row = Mapping[str, Any]
 def roll_up_audit(catalog: Catalog, keep_days: int, *, now: datetime | None = None) -> Iterator[tuple[date, int, int]]:
     """Sum up the days older than `keep_days`, one commit each: (day, rows before, rows after); nothing for 0 days.
 
-    A run that is killed has summed up some days and not the others. Raises ``CommitFailedException`` where a writer was
-    first; the next run goes on.
+    A run sums up a month at most; one that is killed has summed up some days and not the others. Raises
+    ``CommitFailedException`` where a writer was first; the next run goes on.
     """
     if keep_days == 0:
         return
     last = (now or datetime.now(UTC)).date() - timedelta(days=max(keep_days, LEAST_DAYS))
+    stamped = _stamped_run_ids(catalog)
     due = catalog.load_table(OPS_AUDIT.identifier).scan(
         row_filter=below("started_at", _midnight(last).isoformat()), selected_fields=("started_at", "run_id")
     )
     open_days = {
         row["started_at"].date() for row in due.to_arrow().to_pylist() if not row["run_id"].startswith(f"{ROLL_UP}/")
     }
-    for day in sorted(open_days)[:_DAYS_PER_RUN]:
+    summed_days = 0
+    for day in sorted(open_days):
+        if summed_days == _DAYS_PER_RUN:
+            return
         table = catalog.load_table(OPS_AUDIT.identifier)
         rows = table.scan(row_filter=_within(day)).to_arrow().to_pylist()
         summed = summed_up(rows)
-        if len(summed) == len(rows):
+        if len(summed) == len(rows) or not stamped.isdisjoint(row["run_id"] for row in rows):
             continue
         table.overwrite(pa.Table.from_pylist(summed, schema=table.schema().as_arrow()), overwrite_filter=_within(day))
         logger.info("audit rolled up day=%s rows=%d into=%d", day.isoformat(), len(rows), len(summed))
+        summed_days += 1
         yield day, len(rows), len(summed)
+
+
+def _stamped_run_ids(catalog: Catalog) -> frozenset[str]:
+    """The runs that snapshots tell of: batches by silver's, rewrites by those of each table."""
+    found: set[str] = set()
+    for contract in TABLES:
+        try:
+            snapshots = catalog.load_table(contract.identifier).snapshots()
+        except NoSuchTableError:
+            continue
+        found |= {from_text(text).id for each in snapshots if (text := stamp(each, STAMP)) is not None}
+        if contract is SILVER:
+            audits = (stamp(each, AUDIT) for each in snapshots)
+            found |= {json.loads(text)["run_id"] for text in audits if text is not None}
+    return frozenset(found)
 
 
 def summed_up(rows: Sequence[Row]) -> list[dict[str, Any]]:

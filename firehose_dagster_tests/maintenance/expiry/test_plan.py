@@ -114,8 +114,10 @@ def test_what_gold_goes_on_from_and_everything_since_stays() -> None:
     assert wanted.kept[4] == "gold"
 
 
-def test_where_gold_stands_outside_the_line_nothing_of_the_line_goes() -> None:
-    assert plan(_line(4), Needs(back_to={99: "gold"}), POLICY, NOW).expire == ()
+def test_where_gold_stands_outside_the_line_nothing_of_the_line_is_kept_for_it() -> None:
+    assert plan(_line(4), Needs(back_to={99: "gold"}), POLICY, NOW).expire == (1, 2, 3)
+    beside = TableHistory(4, (*_line(4).snapshots, SnapshotFacts(9, 1, LONG_AGO)))
+    assert plan(beside, Needs(back_to={9: "gold"}), POLICY, NOW).expire == (1, 2, 3)
 
 
 def test_what_kept_gold_snapshots_name_stays() -> None:

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from firehose_dagster.contracts.position import OFFSETS_LOST, REBUILD, ROWS_LOST, Position
-from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.position import OFFSETS, OFFSETS_LOST, REBUILD, ROWS_LOST, Position
+from firehose_dagster.contracts.trade_tables import QUARANTINE, SILVER
+from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
+from firehose_dagster.maintenance.compaction.proof import Stamp, to_text
+from firehose_dagster.maintenance.compaction.rewrite_commit import STAMP
 from firehose_dagster.maintenance.retention.audit import roll_up_audit, summed_up
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.verify import verify
-from firehose_dagster_tests.verification.small_lake import small_lake, write
+from firehose_dagster_tests.verification.small_lake import append, small_lake, write, write_gold
 
 AT = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
@@ -100,3 +104,59 @@ def test_days_stay_where_it_is_off_and_where_the_stream_may_still_rebuild_them(t
     record(catalog, MaintenanceRecord("r", "expiry:x", AT, AT, {}))
     assert list(roll_up_audit(catalog, 0, now=AT + timedelta(days=900))) == []
     assert list(roll_up_audit(catalog, 1, now=AT + timedelta(days=7))) == []
+
+
+def test_a_day_is_left_while_silver_tells_of_one_of_its_batches(tmp_path: Path) -> None:
+    settings, lake = Settings(home=tmp_path), small_lake()
+    # The audit has both batches, and silver, which stands still since, tells of the second too.
+    lake.audit = [*lake.audit, *lake.stamped_audit]
+    write(settings, lake)
+    catalog, later = open_catalog(settings), AT + timedelta(days=31)
+    assert list(roll_up_audit(catalog, 30, now=later)) == []
+    assert verify(settings).ok
+    told = catalog.load_table(SILVER.identifier).current_snapshot()
+    assert told is not None
+    silver_id = append(settings, SILVER, [], {OFFSETS: lake.position().to_json()})
+    write_gold(settings, lake.gold, silver_id)
+    catalog.load_table(SILVER.identifier).maintenance.expire_snapshots().by_id(told.snapshot_id).commit()
+    assert [each[1:] for each in roll_up_audit(catalog, 30, now=later)] == [(2, 1)]
+    assert verify(settings).ok
+
+
+def test_a_day_is_left_while_a_table_tells_of_one_of_its_rewrites(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    catalog = open_catalog(settings)
+    stamped = {STAMP: to_text(Stamp(id="rewrite-1", action="rewrite"))}
+    append(settings, QUARANTINE, [], {OFFSETS: small_lake().position().to_json(), **stamped})
+    record(catalog, MaintenanceRecord("rewrite-1", f"compaction:{QUARANTINE.name}", AT, AT, {}))
+    assert list(roll_up_audit(catalog, 30, now=AT + timedelta(days=31))) == []
+
+
+def test_days_that_cannot_become_fewer_rows_do_not_keep_the_later_ones_from_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    catalog = open_catalog(settings)
+    create_tables(catalog)
+    alone = [
+        _batch(number, number, number + 1, started_at=AT + timedelta(days=number), finished_at=AT)
+        for number in range(40)
+    ]
+    append(settings, OPS_AUDIT, [*alone, _batch(40, 40, 41, started_at=AT + timedelta(days=39, hours=1))], {})
+    (outcome,) = roll_up_audit(catalog, 30, now=AT + timedelta(days=90))
+    assert outcome == ((AT + timedelta(days=39)).date(), 2, 1)
+
+
+def test_a_run_sums_up_a_month_at_most_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    catalog = open_catalog(settings)
+    create_tables(catalog)
+    record(
+        catalog,
+        *(
+            MaintenanceRecord(f"r{number}", "expiry:x", at := AT + timedelta(days=number), at, {})
+            for number in range(33)
+        ),
+    )
+    later = AT + timedelta(days=90)
+    assert len(list(roll_up_audit(catalog, 30, now=later))) == 31
+    assert len(list(roll_up_audit(catalog, 30, now=later))) == 2
