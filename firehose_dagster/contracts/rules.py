@@ -38,10 +38,10 @@ def _fits(text: str, type_: Decimal) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("message_is_not_empty", "length(value) > 0", "The record has a value.", needs_object=False),
+    Rule("message_is_not_empty", "value <> ''", "The record has a value.", needs_object=False),
     Rule(
         "message_is_a_flat_json_object",
-        "length(value) = 0 or is_object",
+        "value = '' or is_object",
         "The value is one JSON object without nested ones.",
         needs_object=False,
     ),

@@ -64,6 +64,10 @@ def spark_conf(settings: Settings) -> Mapping[str, str]:
         # Plans of a micro-batch are small: re-planning them between stages costs more than it saves.
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # What a batch keeps is read three times within seconds: compressing it costs more than it saves.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
+        # Beyond 128 groups, which are symbols and minutes, the aggregate would sort all rows.
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
         "spark.sql.streaming.metricsEnabled": "false",
         "spark.cleaner.periodicGC.interval": "10min",
         **catalog_conf(settings),

@@ -29,7 +29,9 @@ class BronzeLayer:
         missing = self._table.missing(parsed, batch.starts, batch.ends)
         if missing is not None:
             with stamped(missing.sparkSession, self._table.position.advanced(batch.ends), provenance):
-                bronze_rows(missing).writeTo(BRONZE.spark_identifier).append()
+                # Compaction brings the rows into the table's order; here a sort would cost as much as the writing.
+                writer = bronze_rows(missing).writeTo(BRONZE.spark_identifier)
+                writer.option("use-table-distribution-and-ordering", "false").append()
             self._table.committed(batch.ends)
 
     def snapshot_id(self) -> int | None:

@@ -17,6 +17,13 @@ from firehose_dagster.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_CONSUMER_OPTIONS = {
+    # Kafka's own 500 records and 1 MiB make a task wait for the broker half of its time when it catches up.
+    "kafka.max.poll.records": "5000",
+    "kafka.max.partition.fetch.bytes": str(8 * 1024 * 1024),
+    "kafka.receive.buffer.bytes": str(4 * 1024 * 1024),
+}
+
 
 class StreamFailedError(ExplainedError):
     """The query ended by an error; the next start goes on behind what silver holds."""
@@ -50,6 +57,7 @@ class TradeQuery:
             .option("startingOffsets", starting_offsets)
             .option("maxOffsetsPerTrigger", self._settings.max_rows_per_batch)
             .option("failOnDataLoss", "true")
+            .options(**_CONSUMER_OPTIONS)
             .load()
         )
         writer = source.writeStream.queryName("trades").option("checkpointLocation", self._new_checkpoint())

@@ -26,6 +26,7 @@ from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.trouble import told
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import AuditBuffer, BatchAudit
+from firehose_dagster.streams.batch_size import sized
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted, read_summary
 from firehose_dagster.streams.bronze_layer import BronzeLayer
 from firehose_dagster.streams.classification import Coordinates, Verdicts, classify
@@ -43,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 _NO_VERDICTS = Verdicts(duplicates=(), conflicts=())
 _MICROSECONDS_PER_MILLISECOND = 1_000
-_INTERPRETED_BELOW_ROWS = 50_000
-"""Compiling a plan's classes pays from about here; below, every batch would compile new ones (literals differ)."""
 
 
 class TradePass:
@@ -111,8 +110,7 @@ class TradePass:
     def _process(self, rows: DataFrame, run_id: str) -> None:
         started_at = datetime.now(UTC)
         spark = rows.sparkSession
-        _set_codegen(spark, enabled=self._expected_rows >= _INTERPRETED_BELOW_ROWS)
-        parsed = rows.persist(StorageLevel.MEMORY_AND_DISK)
+        parsed = sized(rows, self._expected_rows).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             batch = read_summary(summarise(parsed, self._silver.watermark).toArrow())
             self._expected_rows = batch.rows
@@ -273,11 +271,6 @@ def _coordinates(spark: SparkSession, coordinates: Sequence[Coordinates]) -> Dat
 
 def _counts(broken: DataFrame) -> dict[str, int]:
     return {record["rule"]: record["rows"] for record in broken.toArrow().to_pylist()}
-
-
-def _set_codegen(spark: SparkSession, *, enabled: bool) -> None:
-    spark.conf.set("spark.sql.codegen.wholeStage", str(enabled).lower())
-    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if enabled else "NO_CODEGEN")
 
 
 def _log(audit: BatchAudit) -> None:

@@ -19,7 +19,7 @@ _JSON_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT}
 def parse(records: DataFrame) -> DataFrame:
     """One row a record, of the Kafka source's shape, with columns:
 
-    the message's fields, typed, null where the text does not convert without loss; `event_ts`, `dt_hour`, `minute`;
+    the message's fields, typed, null where the text does not convert without loss; `event_ts`, `dt_hour`;
     `value` (the record's text); `reasons` (names of the rules broken, empty for a valid row);
     `kafka_topic`, `kafka_partition`, `kafka_offset`, `kafka_timestamp`.
     """
@@ -61,7 +61,6 @@ def parse(records: DataFrame) -> DataFrame:
         "event_time",
         "event_ts",
         f.date_trunc("hour", "event_ts").alias("dt_hour"),
-        f.date_trunc("minute", "event_ts").alias("minute"),
         "received_at",
         "source",
         "value",
@@ -84,7 +83,9 @@ def _long(name: str) -> Column:
 
 def _quoted(name: str) -> str:
     """The field's text, null where it is a JSON number: Spark's parser takes that through a float."""
-    return f'case when value rlike \'"{name}"\\\\s*:\\\\s*"\' then fields.{name} end'
+    # Our own gateway writes no space there, and to look for a text is ten times as quick as to match a pattern.
+    found = f'contains(value, \'"{name}":"\') or value rlike \'"{name}"\\\\s*:\\\\s*"\''
+    return f"case when {found} then fields.{name} end"
 
 
 def _decimal(name: str, type_: Decimal) -> Column:

@@ -29,7 +29,6 @@ def parsed_again(bronze: DataFrame) -> DataFrame:
     }
     valid = (
         bronze.where(f.col("raw").isNull())
-        .withColumn("minute", f.date_trunc("minute", "event_ts"))
         .withColumn("value", f.to_json(f.struct(*(fields[name].alias(name) for name in MESSAGE_FIELDS))))
         .withColumn("reasons", f.expr("array_compact(cast(array() as array<string>))"))
     )
