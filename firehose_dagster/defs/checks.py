@@ -6,7 +6,10 @@ import dagster as dg
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT, OPS_COMPLETENESS
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs.held_state import held_if_long
+from firehose_dagster.defs.maintenance_pool import ENDS_IN_TIME, POOL, run_unless_one_is_unfinished
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.maintenance.compaction.priority import beside_the_stream
 from firehose_dagster.verification.verify import verify
 
 _PROMISES: dict[str, tuple[str, str]] = {
@@ -35,12 +38,15 @@ _PROMISES: dict[str, tuple[str, str]] = {
         dg.AssetCheckSpec(name, asset=dg.AssetKey([table]), description=statement)
         for name, (table, statement) in _PROMISES.items()
     ],
+    pool=POOL,
     # Materialize on one layer brings that layer's checks along.
     can_subset=True,
     description="Runs `firehose verify` on one pinned state of the lake; it may run while the stream writes.",
 )
 def promises(context: dg.AssetCheckExecutionContext, firehose: FirehoseResource) -> Iterator[dg.AssetCheckResult]:
-    report = verify(firehose.settings())
+    settings = firehose.settings()
+    # An interruption waits for the end of the verification, which writes nothing.
+    report = beside_the_stream(lambda _: verify(settings, holding=lambda lake: held_if_long(settings, lake)))
     for check in report.checks:
         table, _ = _PROMISES[check.name]
         if dg.AssetCheckKey(dg.AssetKey([table]), check.name) not in context.selected_asset_check_keys:
@@ -66,11 +72,15 @@ verify_promises = dg.define_asset_job(
     selection=dg.AssetSelection.checks(promises),
     executor_def=dg.in_process_executor,
     description="Judges every promise on what the lake holds.",
+    tags=ENDS_IN_TIME,
 )
 
-every_quarter_of_an_hour = dg.ScheduleDefinition(
+
+@dg.schedule(
+    job=verify_promises,
     name="verify_every_15_minutes",
-    target=verify_promises,
     cron_schedule="*/15 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
+def every_quarter_of_an_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return run_unless_one_is_unfinished(context.instance, verify_promises.name)

@@ -10,7 +10,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.defs.maintenance_pool import run_unless_one_is_unfinished
+from firehose_dagster.defs.maintenance_pool import ENDS_IN_TIME, run_unless_one_is_unfinished
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.stream_reports import table_report
 from firehose_dagster.defs.table_metadata import MetadataEntry, asset_spec
@@ -157,6 +157,7 @@ completeness = dg.define_asset_job(
     selection=dg.AssetSelection.assets(KEY) - dg.AssetSelection.all_asset_checks(),
     executor_def=dg.in_process_executor,
     description="Looks at which trades silver holds, in the hours that changed.",
+    tags=ENDS_IN_TIME,
 )
 
 judge_hours = dg.define_asset_job(
@@ -164,6 +165,7 @@ judge_hours = dg.define_asset_job(
     selection=dg.AssetSelection.checks(hours_are_complete),
     executor_def=dg.in_process_executor,
     description="The verdicts on the last 24 hours that are over.",
+    tags=ENDS_IN_TIME,
 )
 
 

@@ -95,7 +95,7 @@ def orphan_removal(
         "orphans",
         TABLES,
         lambda table: remove_orphans(
-            settings, catalog, table, dry_run=config.dry_run, on_plan=_observe_orphans(context, table)
+            settings, catalog, table, dry_run=config.dry_run, on_plan=_observe_orphans(context, table, config)
         ),
         _tell_orphans,
         OrphansUnclearError,
@@ -173,7 +173,9 @@ def _tell_orphans(outcome: OrphanOutcome) -> Told:
     )
 
 
-def _observe_orphans(context: dg.AssetExecutionContext, table: Table) -> Callable[[OrphanPlan], None]:
+def _observe_orphans(
+    context: dg.AssetExecutionContext, table: Table, config: OrphanConfig
+) -> Callable[[OrphanPlan], None]:
     def observe(plan: OrphanPlan) -> None:
         if not plan.orphans:
             return
@@ -181,7 +183,7 @@ def _observe_orphans(context: dg.AssetExecutionContext, table: Table) -> Callabl
         context.log_event(
             dg.AssetObservation(
                 context.asset_key,
-                description=f"about to be removed from {table.name}",
+                description=f"{'would be' if config.dry_run else 'about to be'} removed from {table.name}",
                 metadata={"orphans": len(plan.orphans), "bytes": plan.bytes, "files": dg.MetadataValue.md(shown)},
             )
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from firehose_dagster.defs.maintenance_pool import run_unless_one_is_unfinished
+from firehose_dagster.defs.maintenance_pool import ENDS_IN_TIME, run_unless_one_is_unfinished
 
 
 def scheduled(
@@ -25,6 +25,7 @@ def scheduled(
         selection=dg.AssetSelection.assets(*assets),
         executor_def=dg.in_process_executor,
         description=job_description,
+        tags=ENDS_IN_TIME,
     )
 
     @dg.schedule(

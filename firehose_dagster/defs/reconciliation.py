@@ -8,7 +8,8 @@ import dagster as dg
 
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
-from firehose_dagster.defs.maintenance_pool import POOL, RETRY, run_unless_one_is_unfinished
+from firehose_dagster.defs.maintenance_pool import POOL, RETRY
+from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.gateway.replay_topic import ReplayTopic
@@ -90,25 +91,14 @@ def reconciliation(
 
 @dg.definitions
 def reconciliation_definitions() -> dg.Definitions:
-    job = dg.define_asset_job(
-        "reconcile",
-        selection=dg.AssetSelection.assets(reconciliation),
-        executor_def=dg.in_process_executor,
-        description="Compares topic, bronze, silver and quarantine; publishes what is missing.",
-    )
-
-    @dg.schedule(
-        job=job,
-        name="reconcile_daily",
+    return scheduled(
+        [reconciliation],
+        job="reconcile",
+        job_description="Compares topic, bronze, silver and quarantine; publishes what is missing.",
+        schedule="reconcile_daily",
         cron_schedule="40 1 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At 01:40 UTC: yesterday is over, and retention at 02:10 finds it reconciled.",
+        schedule_description="At 01:40 UTC: yesterday is over, and retention at 02:10 finds it reconciled.",
     )
-    def reconcile_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return run_unless_one_is_unfinished(context.instance, job.name)
-
-    return dg.Definitions(assets=[reconciliation], jobs=[job], schedules=[reconcile_daily])
 
 
 def _metadata(outcome: Reconciliation) -> dict[str, MetadataEntry]:

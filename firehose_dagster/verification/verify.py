@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import duckdb
 import pyarrow as pa
@@ -33,15 +34,17 @@ EMPTY = "the lake holds no trade yet"
 UNREADABLE = "a file of the lake is gone: nothing else could be judged"
 
 
-def verify(settings: Settings) -> VerificationReport:
-    """Pin one consistent state of the lake and judge it. It may be run while the stream writes.
+def verify(
+    settings: Settings, *, holding: Callable[[PinnedLake], AbstractContextManager[None]] = lambda _: nullcontext()
+) -> VerificationReport:
+    """Pin one consistent state of the lake and judge it, within `holding`. It may be run while the stream writes.
 
     A check that cannot be made (a value overflows, a file is damaged) is a breach that says why. Where a file that a
     table lists is gone, the one check made says which. Raises what pyiceberg raises when the catalog cannot be reached,
     and ValueError where the state can no longer be pinned.
     """
     try:
-        with pin(settings) as lake:
+        with pin(settings) as lake, holding(lake):
             report = _report(lake, settings)
     except (duckdb.IOException, OSError):
         gone = listed_files_are_there(open_catalog(settings))

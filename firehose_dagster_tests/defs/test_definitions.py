@@ -8,6 +8,7 @@ import pytest
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.definitions import defs
+from firehose_dagster.defs.maintenance_pool import MAINTENANCE_JOBS
 from firehose_dagster.defs.table_metadata import column_schema
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.settings import Settings
@@ -113,6 +114,13 @@ def test_jobs_sensors_and_schedules_are_there(loaded: dg.Definitions) -> None:
         "expire_snapshots_every_20_minutes",
         "remove_orphans_weekly",
     }
+
+
+@pytest.mark.parametrize("job", MAINTENANCE_JOBS)
+def test_a_maintenance_that_lost_its_process_ends_in_time_for_its_schedule_to_go_on(
+    loaded: dg.Definitions, job: str
+) -> None:
+    assert loaded.resolve_job_def(job).run_tags["dagster/max_runtime"] == "21600"
 
 
 def test_every_schedule_is_on_by_default(loaded: dg.Definitions) -> None:

@@ -91,6 +91,9 @@ def test_a_dry_run_removes_nothing(settings: Settings) -> None:
         run_config={"ops": {"orphan_removal": {"config": {"dry_run": True}}}},
     )
     assert _metadata(result)["orphans found"] == 1
+    (observation,) = [event for event in result.all_events if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION]
+    told = observation.asset_observation_data.asset_observation.description
+    assert told == "would be removed from crypto_silver_trades"
     assert planted.exists()
 
 
