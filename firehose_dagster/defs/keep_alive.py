@@ -71,7 +71,8 @@ def keep_alive(
 ) -> dg.SensorResult:
     """Request a run of the job where none goes on, nobody wants it off, and nothing else does its work.
 
-    A run that goes on by Dagster's word, but of which nothing lives, is closed as failed first.
+    A run that goes on by Dagster's word, but of which nothing lives, is closed first: as failed, or as canceled where
+    it was being terminated, so that it stays off.
     """
     instance = context.instance
     going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
@@ -81,7 +82,11 @@ def keep_alive(
             return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
         seen = _look(context.cursor, run.run_id, is_alive=is_alive())
         if seen.has_lost_its_process:
-            instance.report_run_failed(run, f"closed by {context.sensor_name}: its process is gone")
+            told = f"closed by {context.sensor_name}: its process is gone"
+            if run.status == dg.DagsterRunStatus.CANCELING:
+                instance.report_run_canceled(run, told)
+            else:
+                instance.report_run_failed(run, told)
             return dg.SensorResult(skip_reason=f"run {run.run_id} had lost its process and was closed")
         return dg.SensorResult(
             skip_reason=f"run {run.run_id} is {run.status.value}", cursor=msgspec.json.encode(seen).decode()

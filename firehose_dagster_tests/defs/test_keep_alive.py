@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from firehose_dagster.defs.keep_alive import gateway_keep_alive, keep_alive
+from firehose_dagster.defs.keep_alive import LOOKS_BEFORE_LIFE, gateway_keep_alive, keep_alive
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.gateway.status import status_path
 from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
@@ -76,6 +76,18 @@ def test_a_run_that_a_person_terminated_stays_off(instance: dg.DagsterInstance) 
     assert not result.run_requests
     assert run.run_id in str(result.skip_reason)
     assert f"launch the job `{JOB}`" in str(result.skip_reason)
+
+
+def test_a_run_that_a_person_terminated_stays_off_although_its_process_was_gone(instance: dg.DagsterInstance) -> None:
+    run = _run(instance, dg.DagsterRunStatus.CANCELING)
+    cursor: str | None = None
+    for _ in range(LOOKS_BEFORE_LIFE):
+        context = dg.build_sensor_context(instance=instance, sensor_name="sensor", cursor=cursor)
+        cursor = keep_alive(context, JOB, _dead).cursor or cursor
+    closed = instance.get_run_by_id(run.run_id)
+    assert closed is not None
+    assert closed.status == dg.DagsterRunStatus.CANCELED
+    assert "was terminated by a person" in str(_tick(instance, _dead).skip_reason)
 
 
 def test_a_run_that_the_installation_ended_is_launched_anew(instance: dg.DagsterInstance) -> None:
