@@ -7,6 +7,7 @@ import dagster as dg
 
 from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
 from firehose_dagster.streams.host import run_streams
+from firehose_dagster.streams.lease import refuse_if_held
 
 
 class RebuildConfig(dg.Config):
@@ -20,6 +21,8 @@ def rebuild_layer(
     context: dg.OpExecutionContext, config: RebuildConfig, firehose: FirehoseResource, spark: LakeSparkResource
 ) -> None:
     settings = firehose.settings()
+    # Before a JVM is started for nothing.
+    refuse_if_held(settings)
     session = spark.session(settings)
     try:
         progress = run_streams(

@@ -24,7 +24,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.catch_up import wait_until_passed
 from firehose_dagster.streams.host import run_streams
-from firehose_dagster.streams.lease import lease_is_held
+from firehose_dagster.streams.lease import lease_is_held, refuse_if_held
 from firehose_dagster.streams.progress import StreamProgress
 
 _SPARK = {"spark", "iceberg"}
@@ -70,7 +70,7 @@ class StreamConfig(dg.Config):
     can_subset=True,
     description=(
         "One pass over the topic. Materialize: where no stream runs, it is taken to the topic's end; where one runs, "
-        "this waits until its tables have passed the offsets of now, and reports."
+        "this waits until it took the topic as it is now into all layers, and reports; it fails where a layer does."
     ),
 )
 def trade_stream(
@@ -79,7 +79,7 @@ def trade_stream(
     settings = firehose.settings()
     log_to_file(settings, "streams")
     if not config.continuous and lease_is_held(settings):
-        context.log.info("a stream runs on this lake: waiting until it has passed the topic's end as it is now")
+        context.log.info("a stream runs on this lake: waiting until it took the topic as it is now into all layers")
         wait_until_passed(settings, threading.Event())
     else:
         _host(context, config, settings, spark)
@@ -104,6 +104,8 @@ def _host(
         if watch.is_over():
             stop.set()
 
+    # Before a JVM is started for nothing.
+    refuse_if_held(settings)
     session = spark.session(settings)
     try:
         with stream_lineage(settings, context.run.run_id) as tell:
