@@ -35,8 +35,28 @@ def main(run: Callable[[], object] = app) -> None:
         message = _settings_errors(error)
     except ExplainedError as error:
         message = str(error)
+    except Exception as error:
+        away = _catalog_is_away(error)
+        if away is None:
+            raise
+        message = away
     print(f"firehose: {message}", file=sys.stderr)
     sys.exit(_EXIT_UNUSABLE)
+
+
+def _catalog_is_away(error: Exception) -> str | None:
+    """What to tell where the error is that the catalog does not answer; None where it is another one."""
+    # Not at the top: it takes a second to load, which a command that ends well need not wait for.
+    from firehose_dagster.lake.catalog import sqlite_path
+    from firehose_dagster.lake.presence import CATALOG_AWAY
+    from firehose_dagster.settings import Settings
+
+    if not isinstance(error, CATALOG_AWAY):
+        return None
+    settings = Settings()
+    where = settings.catalog_uri or sqlite_path(settings)
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"the catalog {where} does not answer: start it, or correct FIREHOSE_CATALOG_URI ({what})"
 
 
 def _settings_errors(error: ValidationError) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, RESTError
+from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from firehose_dagster.lake.catalog import sqlite_path
@@ -18,6 +19,8 @@ LAKE_AWAY: tuple[type[Exception], ...] = (
     OSError,
 )
 """What pyiceberg raises where the catalog or the storage is not there or does not answer."""
+CATALOG_AWAY: tuple[type[Exception], ...] = (RESTError, RequestException, SQLAlchemyError)
+"""Of these, what nothing but the catalog raises."""
 
 
 def lake_was_made(settings: Settings) -> bool:
