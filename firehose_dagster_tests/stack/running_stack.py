@@ -38,6 +38,7 @@ class RunningStack(RunningDemo):
     catalog_proxy: CatalogProxy
     receiver_url: str
     spark_ui: str
+    spark_worker_ui: str
     api_url: str
 
     def restart(self, name: str) -> None:
@@ -75,6 +76,7 @@ def running_stack(java: Path, postgres_bin: Path) -> Iterator[RunningStack]:
             catalog_proxy=proxy,
             receiver_url=f"http://{LOOPBACK}:{ports['receiver']}",
             spark_ui=f"http://{LOOPBACK}:{ports['spark_ui']}/json/",
+            spark_worker_ui=f"http://{LOOPBACK}:{ports['spark_worker_ui']}/",
             api_url=f"http://{LOOPBACK}:{ports['api']}",
         )
     finally:
