@@ -1,36 +1,20 @@
 """One typed reading of the environment: every variable the project knows, validated together at start."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, HttpUrl, SecretStr, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from firehose_dagster.binance import limits
+from firehose_dagster.environment_read import EnvironmentRead
 
 ALL_SYMBOLS = "ALL"
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
-class _SymbolsOfEnvironment(EnvSettingsSource):
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__call__().items() if name == "symbols"}
-
-
-class _SymbolsOfFile(DotEnvSettingsSource):
-    def __call__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__call__().items() if name == "symbols"}
-
-
-class Settings(BaseSettings):
+class Settings(EnvironmentRead):
     """The settings of one installation, each read from ``FIREHOSE_<NAME>`` or from `.env`.
 
     Frozen once read. Raises ``pydantic.ValidationError`` naming every bad variable at once; the command
@@ -185,14 +169,10 @@ class Settings(BaseSettings):
     )
 
     compaction_margin_minutes: int = Field(
-        default=15,
-        ge=0,
-        description="An hour is compacted once it ended this long before the watermark.",
+        default=15, ge=0, description="An hour is compacted once it ended this long before the watermark."
     )
     compaction_min_files: int = Field(
-        default=5,
-        ge=2,
-        description="Fewer files than this in a partition are left as they are.",
+        default=5, ge=2, description="Fewer files than this in a partition are left as they are."
     )
     compaction_max_rows_per_file: int = Field(
         default=4_000_000,
@@ -200,14 +180,10 @@ class Settings(BaseSettings):
         description="Most rows of a compacted file; as many are sorted in memory at once, about 300 bytes each.",
     )
     compaction_min_manifests: int = Field(
-        default=30,
-        ge=2,
-        description="Manifests of a table are rewritten into few once there are this many.",
+        default=30, ge=2, description="Manifests of a table are rewritten into few once there are this many."
     )
     compaction_threads: int = Field(
-        default=1,
-        ge=1,
-        description="Threads of compaction; it works at low priority beside the stream.",
+        default=1, ge=1, description="Threads of compaction; it works at low priority beside the stream."
     )
 
     snapshot_min_age_minutes: int = Field(
@@ -289,31 +265,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _a_spike_can_be_called(self) -> Self:
         if self.spike_min_history > self.spike_history_minutes:
-            raise ValueError(
-                f"FIREHOSE_SPIKE_MIN_HISTORY is {self.spike_min_history}, more than the {self.spike_history_minutes} "
-                "minutes of FIREHOSE_SPIKE_HISTORY_MINUTES: no spike could ever be called; lower it, or raise the other"
-            )
+            pair = f"SPIKE_MIN_HISTORY={self.spike_min_history}, SPIKE_HISTORY_MINUTES={self.spike_history_minutes}"
+            raise ValueError(f"{pair}: no spike could ever be called; lower the first, or raise the second")
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """As they are; but `FIREHOSE_SYMBOLS=` is read as no symbol, where any other empty variable is not set."""
-        env_file = dotenv_settings.env_file if isinstance(dotenv_settings, DotEnvSettingsSource) else None
-        return (
-            init_settings,
-            env_settings,
-            _SymbolsOfEnvironment(settings_cls, env_ignore_empty=False),
-            dotenv_settings,
-            _SymbolsOfFile(settings_cls, env_file=env_file, env_ignore_empty=False),
-            file_secret_settings,
-        )
 
     @property
     def bootstrap_servers(self) -> str:

@@ -51,6 +51,6 @@ def test_a_history_too_short_for_any_spike_is_refused_by_both_names(
     with pytest.raises(SystemExit, match="2"):
         main(lambda: Settings(spike_history_minutes=9))
     assert capsys.readouterr().err == (
-        "firehose: settings are not usable:\n  Value error, FIREHOSE_SPIKE_MIN_HISTORY is 10, more than the 9 minutes "
-        "of FIREHOSE_SPIKE_HISTORY_MINUTES: no spike could ever be called; lower it, or raise the other\n"
+        "firehose: settings are not usable:\n  Value error, SPIKE_MIN_HISTORY=10, SPIKE_HISTORY_MINUTES=9: no spike "
+        "could ever be called; lower the first, or raise the second\n"
     )
