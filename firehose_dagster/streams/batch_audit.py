@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,11 +61,13 @@ class BatchAudit:
 
     @classmethod
     def from_json(cls, text: str) -> "BatchAudit":
-        """The inverse of `to_json`."""
-        values: dict[str, Any] = json.loads(text)
+        """The inverse of `to_json`. A stamp of another version may lack fields, which are as in `NO_ROWS` then, and may
+        have others, which are left out."""
+        told: dict[str, Any] = json.loads(text)
         for name in _INSTANTS:
-            values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
-        return cls(**values)
+            if told.get(name) is not None:
+                told[name] = datetime.fromisoformat(told[name])
+        return replace(NO_ROWS, **{name: value for name, value in told.items() if name in cls.__slots__})
 
 
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -94,7 +96,7 @@ NO_ROWS = BatchAudit(
     silver_snapshot_id=None,
     gold_snapshot_id=None,
 )
-"""What a row about something else than a micro-batch is made from."""
+"""What a row about something else than a micro-batch is made from, and a stamp that does not tell all."""
 
 
 class AuditBuffer:
@@ -110,7 +112,8 @@ class AuditBuffer:
         self._flushed_at = time.monotonic()
 
     def add(self, audit: BatchAudit) -> None:
-        """Keep the row; write all that are kept once the oldest has waited long enough."""
+        """Keep the row; write all that are kept where the last time lies 15 s back. Nothing is written between batches:
+        what is kept when none comes any more is written by `flush` at the end."""
         self._pending.append(audit)
         if time.monotonic() - self._flushed_at >= _FLUSH_EVERY_SECONDS:
             self.flush()

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
@@ -26,6 +27,7 @@ from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import StreamFailedError, TradeQuery
 from firehose_dagster.streams.rebuild import Layer, empty_for_rebuild
+from firehose_dagster.streams.silver_layer import RowsLostError
 from firehose_dagster.streams.start_plan import plan_start
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass
@@ -60,7 +62,8 @@ def run_streams(
     less often; with `until_caught_up` that ends in ``StreamFailedError`` once bronze has the topic.
 
     Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the
-    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on,
+    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on or
+    silver took other rows than the batch had for it, ``RowsLostError`` where that is so since an earlier run,
     ``LakeTroubleError`` where disk, catalog or clock is in the way outside of a batch.
     """
     callbacks = _Callbacks(on_batch, on_failure, on_watch)
@@ -88,7 +91,8 @@ def _run(
     refuse_if_held(settings)
     catalog = open_catalog(settings)
     create_tables(catalog)
-    wait_for_topic(settings, stop)
+    if wait_for_topic(settings, stop) is None:
+        return ProgressFile(settings, _silver_position(catalog, settings).offsets).progress
     spark = session or start_session(settings)
     spark.sparkContext.setLogLevel("ERROR")
     lease = StreamLease(spark, settings)
@@ -126,7 +130,7 @@ class _Host:
         self._until_caught_up = until_caught_up
         self._callbacks = callbacks
         self._from_bronze = from_bronze
-        self._shown = ProgressFile(settings, self._silver_position().offsets)
+        self._shown = ProgressFile(settings, _silver_position(catalog, settings).offsets)
 
     def run(self) -> StreamProgress:
         failures = LayerFailures()
@@ -135,23 +139,28 @@ class _Host:
                 self._all_layers()
                 return self._shown.progress
             except LayerFailedError as error:
-                pause_seconds = failures.pause_seconds(self._silver_position())
+                pause_seconds = failures.pause_seconds(_silver_position(self._catalog, self._settings))
                 logger.error("layer failed table=%s pause_seconds=%g error=%s", error.table.name, pause_seconds, error)
                 self._shown.failed(error.table.name, str(error))
                 if self._callbacks.on_failure is not None:
                     self._callbacks.on_failure(error)
+                if isinstance(error.__cause__, RowsLostError):
+                    # The commit stands: to go on would be to build on it.
+                    raise StreamFailedError(f"the stream stopped: {error}") from error
                 if pause_seconds == 0:
                     continue
                 self._bronze_alone(pause_seconds)
+                if self._stop.is_set():
+                    return self._shown.progress
                 if self._until_caught_up:
                     raise StreamFailedError(
                         f"{error}. Bronze holds the topic; the other layers go on from it at the next start"
                     ) from error
-                if self._stop.is_set():
-                    return self._shown.progress
 
     def _all_layers(self) -> None:
         topic = wait_for_topic(self._settings, self._stop)
+        if topic is None:
+            return
         held_topic_id = newest_stamp(self._catalog.load_table(SILVER.identifier), TOPIC_ID)
 
         def batch_done(audit: BatchAudit) -> None:
@@ -160,20 +169,23 @@ class _Host:
                 self._callbacks.on_batch(audit, self._shown.progress)
 
         trade_pass = TradePass(self._spark, self._catalog, self._settings, batch_done, topic.topic_id)
-        self._require_topic(trade_pass.position)
-        plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
-        if plan.lost:
-            accept_loss(self._settings, self._catalog, trade_pass, plan.lost)
-        if plan.needs_bronze or self._from_bronze:
-            replay_from_bronze(self._spark, self._catalog, self._settings, trade_pass, self._stop)
+        with _closed_at_the_end(trade_pass):
+            self._require_topic(trade_pass.position)
             plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
-        trade_pass.expect(topic.records_behind(trade_pass.position))
-        self._run_query(trade_pass.process, plan.starting_offsets(self._settings.topic))
-        trade_pass.close()
+            if plan.lost:
+                accept_loss(self._settings, self._catalog, trade_pass, plan.lost)
+            if plan.needs_bronze or self._from_bronze:
+                replay_from_bronze(self._spark, self._catalog, self._settings, trade_pass, self._stop)
+                plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_id)
+            trade_pass.expect(topic.records_behind(trade_pass.position))
+            self._run_query(trade_pass.process, plan.starting_offsets(self._settings.topic))
 
     def _bronze_alone(self, seconds: float) -> None:
+        topic = wait_for_topic(self._settings, self._stop)
+        if topic is None:
+            return
         bronze = BronzePass(self._spark, self._catalog, self._settings)
-        plan = plan_start(bronze.position, bronze.position, wait_for_topic(self._settings, self._stop), None)
+        plan = plan_start(bronze.position, bronze.position, topic, None)
         logger.warning("bronze goes on alone seconds=%g", seconds)
         self._run_query(bronze.process, plan.starting_offsets(self._settings.topic), seconds)
 
@@ -191,8 +203,9 @@ class _Host:
                 if deadline is not None and time.monotonic() >= deadline:
                     return
         except StreamFailedError as error:
-            if isinstance(error.__cause__, LayerFailedError):
-                raise error.__cause__ from None
+            failed = error.__cause__
+            if isinstance(failed, LayerFailedError):
+                raise failed from failed.__cause__
             raise
         finally:
             query.stop()
@@ -204,9 +217,23 @@ class _Host:
                 "a lake has one topic; set it back, or use a new home"
             )
 
-    def _silver_position(self) -> Position:
-        held = held_position(self._catalog.load_table(SILVER.identifier))
-        return held or Position(self._settings.topic, {})
-
     def _bronze_position(self) -> Position:
         return bronze_position(self._catalog, self._settings)
+
+
+@contextmanager
+def _closed_at_the_end(trade_pass: TradePass) -> Iterator[None]:
+    """What is buffered is written however it ends: by a Terminate too, which raises."""
+    try:
+        yield
+    except BaseException:
+        try:
+            trade_pass.close()
+        except Exception as error:  # noqa: BLE001 - the first error is the one to tell; these rows are rebuilt
+            logger.warning("audit rows not written, the next start rebuilds them error=%s", error)
+        raise
+    trade_pass.close()
+
+
+def _silver_position(catalog: Catalog, settings: Settings) -> Position:
+    return held_position(catalog.load_table(SILVER.identifier)) or Position(settings.topic, {})

@@ -4,32 +4,43 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table as IcebergTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.position import AUDIT, TOPIC_ID, WATERMARK, Position
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.lake.snapshots import newest_stamp
+from firehose_dagster.errors import ExplainedError
+from firehose_dagster.lake.snapshots import lineage, newest_stamp, stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted
 from firehose_dagster.streams.layer_tables import LayerTable, stamped
 
 
-class RowsLostError(RuntimeError):
+class RowsLostError(ExplainedError):
     """Silver took other rows than the batch had for it: a second writer, or a state that does not match the tables."""
+
+    def __init__(self, run_id: str, added: int, expected: int) -> None:
+        super().__init__(
+            f"batch {run_id}: silver took {added} rows, {expected} were new to it: a second stream, or another tool, "
+            "writes to this lake. End that one, then `firehose rebuild silver`"
+        )
 
 
 class SilverLayer:
     """Inserts what is new. Its newest snapshot says up to where all layers have come."""
 
     def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings, topic_id: str | None) -> None:
+        """Raises ``RowsLostError`` where the newest batch in silver ended by it, and silver was not made anew since."""
         self._table = LayerTable(spark, catalog, SILVER, settings)
         self._late_after_us = settings.late_after_minutes * 60_000_000
         self._topic_stamp = {} if topic_id is None else {TOPIC_ID: topic_id}
-        stamp = newest_stamp(catalog.load_table(SILVER.identifier), WATERMARK)
-        self.watermark_us = None if stamp is None else int(stamp)
+        held = catalog.load_table(SILVER.identifier)
+        _require_whole(held)
+        watermark = newest_stamp(held, WATERMARK)
+        self.watermark_us = None if watermark is None else int(watermark)
 
     @property
     def position(self) -> Position:
@@ -63,12 +74,21 @@ class SilverLayer:
                 SILVER.spark_identifier, _same_trade(batch)
             ).whenNotMatched().insertAll().merge()
         self._table.committed(batch.ends)
-        added = self._table.added_records()
-        if added != audit.rows_out:
-            raise RowsLostError(
-                f"batch {audit.run_id}: silver took {added} rows, {audit.rows_out} were new to it; "
-                "is a second stream writing to this lake? Run `firehose verify`"
-            )
+        _require_taken(audit, self._table.added_records())
+
+
+def _require_whole(silver: IcebergTable) -> None:
+    """The newest batch's commit added as many rows as its own audit row says."""
+    for snapshot in lineage(silver):
+        text = stamp(snapshot, AUDIT)
+        if text is not None:
+            _require_taken(BatchAudit.from_json(text), int(stamp(snapshot, "added-records") or 0))
+            return
+
+
+def _require_taken(audit: BatchAudit, added: int) -> None:
+    if added != audit.rows_out:
+        raise RowsLostError(audit.run_id, added, audit.rows_out)
 
 
 def _same_trade(batch: BatchSummary) -> Column:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -70,10 +71,14 @@ def _topic_id(settings: Settings) -> str | None:
     return str(uuid) if known else None
 
 
-def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: float = 120.0) -> TopicOffsets:
-    """The topic's bounds, once it is there. Raises ``TopicUnusableError`` when patience, or the stop, ends first."""
-    waited = 0.0
-    while True:
+def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: float = 120.0) -> TopicOffsets | None:
+    """The topic's bounds, once it is there; None where the stop came first.
+
+    Raises ``TopicUnusableError`` when patience ends first; a request that is under way then is still waited for.
+    """
+    deadline = time.monotonic() + patience_seconds
+    is_told = False
+    while not stop.is_set():
         try:
             offsets = read_offsets(settings)
             reason = f"it has no topic {settings.topic} yet; the gateway makes it"
@@ -81,10 +86,12 @@ def wait_for_topic(settings: Settings, stop: threading.Event, patience_seconds: 
             offsets, reason = None, str(error)
         if offsets is not None:
             return offsets
-        if waited == 0.0:
+        if not is_told:
             logger.info(
                 "waiting for topic=%s bootstrap=%s reason=%s", settings.topic, settings.bootstrap_servers, reason
             )
-        if waited >= patience_seconds or stop.wait(1.0):
+            is_told = True
+        if time.monotonic() >= deadline:
             raise TopicUnusableError(f"Kafka at {settings.bootstrap_servers}: {reason}")
-        waited += 1.0
+        stop.wait(1.0)
+    return None

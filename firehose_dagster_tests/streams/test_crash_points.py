@@ -1,11 +1,15 @@
 """A crash between any two effects of a batch is repaired by replaying, however the batches are then cut."""
 
+import threading
 from typing import Any
 
 import pytest
 
 from firehose_dagster.crash_points import CrashPoint, crashing
+from firehose_dagster.streams.bronze_replay import replay_from_bronze
 from firehose_dagster.streams.layer_failures import LayerFailedError
+from firehose_dagster.streams.rebuild import empty_for_rebuild
+from firehose_dagster.streams.silver_layer import RowsLostError
 from firehose_dagster_tests.streams.scenario import Message, Scenario, trade, trades
 
 pytestmark = pytest.mark.spark
@@ -136,3 +140,11 @@ def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenar
     scenario.send(trade(5, 2), trade(6, 2.5))
     with pytest.raises(LayerFailedError, match=r"silver took 1 rows, 2 were new to it.*second stream"):
         scenario.run()
+    scenario.kill()
+    with pytest.raises(RowsLostError, match=r"silver took 1 rows, 2 were new to it.*`firehose rebuild silver`"):
+        scenario.started()
+    empty_for_rebuild(scenario.spark, scenario.catalog, scenario.settings, "silver")
+    replay_from_bronze(scenario.spark, scenario.catalog, scenario.settings, scenario.started(), threading.Event())
+    scenario.stop()
+    assert scenario.count("crypto_silver_trades") == 6
+    scenario.require_proven()

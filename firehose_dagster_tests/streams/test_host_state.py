@@ -1,5 +1,7 @@
 """What the host keeps beside the tables: audits, progress, and where to start in the topic."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +40,13 @@ AUDIT = BatchAudit(
 
 def test_an_audit_reads_back_from_its_stamp() -> None:
     assert BatchAudit.from_json(AUDIT.to_json()) == AUDIT
+
+
+def test_a_stamp_of_another_version_is_read_without_what_it_lacks_and_what_is_unknown() -> None:
+    told = json.loads(AUDIT.to_json())
+    del told["late_rows"], told["watermark"]
+    of_another_version = json.dumps({**told, "rows_of_tomorrow": 5})
+    assert BatchAudit.from_json(of_another_version) == replace(AUDIT, late_rows=0)
 
 
 def test_progress_counts_since_the_start_and_reads_back(tmp_path: Path) -> None:

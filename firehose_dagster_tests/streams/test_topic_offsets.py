@@ -1,6 +1,7 @@
 """The topic is waited for; where it does not come, it is said what is missing."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,50 @@ def test_where_patience_ends_before_the_topic_is_there_it_is_said_who_makes_it(
         wait_for_topic(settings, threading.Event(), patience_seconds=0)
 
 
-def test_where_the_stop_comes_before_the_broker_does_it_is_said_what_was_wrong(
+def test_where_patience_ends_before_the_broker_answers_it_is_said_what_was_wrong(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(_: Settings) -> None:
+    monkeypatch.setattr(topic_offsets, "read_offsets", _refused)
+    with pytest.raises(TopicUnusableError, match=f"Kafka at {settings.bootstrap_servers}: connection refused"):
+        wait_for_topic(settings, threading.Event(), patience_seconds=0)
+
+
+def test_patience_counts_the_time_in_which_the_broker_does_not_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked = [1_000.0], []
+
+    def refused_after_ten_seconds(_: Settings) -> None:
+        asked.append(now[0])
+        now[0] += 10
+        raise KafkaException("timed out")
+
+    monkeypatch.setattr(topic_offsets, "read_offsets", refused_after_ten_seconds)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with pytest.raises(TopicUnusableError, match="timed out"):
+        wait_for_topic(settings, _Impatient(), patience_seconds=120.0)
+    assert len(asked) == 12
+
+
+def test_where_the_stop_comes_first_the_wait_ends_without_a_word(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+
+    def stopped_meanwhile(_: Settings) -> None:
+        stop.set()
         raise KafkaException("connection refused")
 
-    monkeypatch.setattr(topic_offsets, "read_offsets", refused)
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(TopicUnusableError, match=f"Kafka at {settings.bootstrap_servers}: connection refused"):
-        wait_for_topic(settings, stop)
+    monkeypatch.setattr(topic_offsets, "read_offsets", stopped_meanwhile)
+    assert wait_for_topic(settings, stop) is None
+
+
+def _refused(_: Settings) -> None:
+    raise KafkaException("connection refused")
+
+
+class _Impatient(threading.Event):
+    """Is never set, and whoever waits for it goes on at once."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False
