@@ -1,8 +1,12 @@
 """In which hours silver has files that it did not have at an earlier look: told by metadata alone."""
 
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Operation
 
 from firehose_dagster.lake.snapshots import lineage
+
+_ROWS_STAY = (Operation.APPEND, Operation.REPLACE)
+"""The stream inserts, and compaction replaces files by one with the same rows."""
 
 
 def changed_hours(table: IcebergTable, since_sequence: int | None) -> frozenset[int]:
@@ -26,8 +30,14 @@ def changed_hours(table: IcebergTable, since_sequence: int | None) -> frozenset[
     return frozenset(hours)
 
 
-def was_rolled_back(table: IcebergTable, snapshot_id: int) -> bool:
-    """The snapshot is still known, but the table's current one does not descend from it."""
-    return table.snapshot_by_id(snapshot_id) is not None and all(
-        each.snapshot_id != snapshot_id for each in lineage(table)
-    )
+def rows_may_have_left(table: IcebergTable, since_id: int) -> bool:
+    """Whether something else than appends, and replacements by equal rows, led from a snapshot to the current one.
+
+    So it is too where the snapshot is not found on the way back: it has expired, or the table was rolled back.
+    """
+    for each in lineage(table):
+        if each.snapshot_id == since_id:
+            return False
+        if each.summary is None or each.summary.operation not in _ROWS_STAY:
+            return True
+    return True

@@ -21,7 +21,8 @@ from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.exchange_holes import AbsentIds, read_holes
 from firehose_dagster.lake.row_filters import all_of, at_least, below
 from firehose_dagster.lake.snapshots import newest_stamp
-from firehose_dagster.maintenance.completeness.changes import changed_hours, was_rolled_back
+from firehose_dagster.maintenance.completeness.changes import changed_hours, rows_may_have_left
+from firehose_dagster.maintenance.completeness.holes import HolesTold, holes_told
 from firehose_dagster.maintenance.completeness.hour import HeldHour, HourRow
 from firehose_dagster.maintenance.completeness.store import HOUR_US, CompletenessStore, LastLook, append_rows
 from firehose_dagster.maintenance.completeness.survey import HourBook, Survey
@@ -55,7 +56,9 @@ def look(catalog: Catalog, settings: Settings) -> Look:
     """Bring `ops_completeness` up to silver as it is now.
 
     The cost goes with the hours that changed since the last look: of silver their files are read, of the metadata only
-    manifests written since. Everything is read once: at the first look, or where the last one's snapshot was expired.
+    manifests written since. Everything is read at the first look, and where rows may have left: a commit since the last
+    look took some away, the table was rolled back, or the last look's snapshot has expired.
+
     Raises AnotherLookError where another look is at work.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
@@ -71,19 +74,21 @@ def _look(catalog: Catalog, settings: Settings) -> Look:
     current = silver.current_snapshot()
     if current is None:
         return Look(None, 0, ())
-    holes = catalog.load_table(OPS_EXCHANGE_HOLES.identifier)
+    holes_table = catalog.load_table(OPS_EXCHANGE_HOLES.identifier)
     store = CompletenessStore(catalog)
     last = store.last_look()
-    this = _this_look(silver, current, holes)
+    this = _this_look(silver, current, holes_table)
     if last == this:
         return Look(current.snapshot_id, 0, ())
+    holes = read_holes(holes_table, this.holes_snapshot_id)
     survey = Survey(
         HourBook([], store),
         lambda start, end: _held_hours(silver, current.snapshot_id, start, end),
-        AbsentIds((hole.symbol, hole.ids) for hole in read_holes(holes, this.holes_snapshot_id)),
+        AbsentIds((hole.symbol, hole.ids) for hole in holes),
         _over_before(this, settings),
     )
-    rows = survey.run(_load_book(survey.book, store, silver, last, this, settings))
+    told = holes_told(holes_table, None if last is None else last.holes_snapshot_id, holes)
+    rows = survey.run(_load_book(survey.book, store, silver, last, told, settings))
     # The lock is of this machine; a look from elsewhere is seen by its stamps.
     if CompletenessStore(catalog).last_look() != last:
         raise AnotherLookError("another look at completeness wrote meanwhile; this one wrote nothing")
@@ -111,17 +116,15 @@ def _load_book(
     store: CompletenessStore,
     silver: IcebergTable,
     last: LastLook | None,
-    this: LastLook,
+    told: HolesTold,
     settings: Settings,
 ) -> set[int]:
     """Fill the book as far back as this look needs; the hours that changed since the last one."""
-    if last is None or was_rolled_back(silver, last.silver_snapshot_id):
+    if last is None or told.some_are_gone or rows_may_have_left(silver, last.silver_snapshot_id):
         book.put_all(store.since(None))
-        return set(changed_hours(silver, None))
-    changed = set(changed_hours(silver, last.silver_sequence))
-    if last.holes_snapshot_id != this.holes_snapshot_id:
-        book.put_all(store.since(None))
-        return changed | {row.hour for row in book.rows() if row.missing}
+        return {*changed_hours(silver, None), *(row.hour for row in book.rows() if row.present)}
+    lacking = store.lacking({hole.symbol for hole in told.new})
+    changed = {*changed_hours(silver, last.silver_sequence), *(row.hour for row in lacking if told.may_fill(row))}
     # What was open at the last look may be over now.
     book.put_all(store.since(min({*changed, _over_before(last, settings)}) - WINDOW_HOURS))
     return changed

@@ -1,7 +1,7 @@
 """`ops_completeness`: the newest row of each hour, read by DuckDB; what is new, appended."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from firehose_dagster.contracts.instants import from_microseconds, to_microsecon
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
 from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SEQUENCE, SILVER_SNAPSHOT, WATERMARK
 from firehose_dagster.lake.duckdb_view import ALWAYS_TRUE, make_view
-from firehose_dagster.lake.row_filters import at_least, below
+from firehose_dagster.lake.row_filters import at_least, below, one_of
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.maintenance.completeness.hour import HourRow, Unsealed, ranges_from_json, ranges_to_json
 
@@ -26,6 +26,7 @@ SELECT symbol, epoch_us(hour) // 3600000000 AS hour, first_agg_id, last_agg_id, 
 FROM {view} WHERE epoch_us(hour) BETWEEN $1 AND $2
 QUALIFY row_number() OVER (PARTITION BY symbol, hour ORDER BY checked_at DESC, seal_version DESC) = 1
 """
+_LACKING = f"SELECT * FROM ({_NEWEST}) WHERE missing > 0 AND list_contains($3, symbol)"  # noqa: S608 a constant
 _LATEST_US = to_microseconds(datetime.max.replace(tzinfo=from_microseconds(0).tzinfo))
 
 
@@ -78,6 +79,12 @@ class CompletenessStore:
         start_us = max(0, hour * HOUR_US)
         return self._rows(at_least("hour", from_microseconds(start_us).isoformat()), start_us, _LATEST_US)
 
+    def lacking(self, symbols: Collection[str]) -> list[HourRow]:
+        """The newest rows of these symbols that lack ids."""
+        if not symbols:
+            return []
+        return self._rows(one_of("symbol", symbols), 0, _LATEST_US, _LACKING, sorted(symbols))
+
     def back_to_trades(self, symbol: str, before_hour: int) -> Sequence[HourRow]:
         """The symbol's newest rows before the hour, back to its latest hour with trades; none without one.
 
@@ -99,12 +106,14 @@ class CompletenessStore:
                 return found
         return []
 
-    def _rows(self, files: BooleanExpression, start_us: int, end_us: int) -> list[HourRow]:
+    def _rows(
+        self, files: BooleanExpression, start_us: int, end_us: int, sql: str = _NEWEST, *more: object
+    ) -> list[HourRow]:
         snapshot = self._table.current_snapshot()
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             make_view(connection, "rows", self._table, None if snapshot is None else snapshot.snapshot_id, files)
-            found = connection.execute(_NEWEST.format(view="rows"), [start_us, end_us]).fetchall()
+            found = connection.execute(sql.format(view="rows"), [start_us, end_us, *more]).fetchall()
         return [_row(*values) for values in found]
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import pairwise
@@ -55,8 +55,11 @@ class HourBook:
         """Hold this as the newest row of its hour."""
         hours = self._with_trades[row.symbol]
         position = bisect_left(hours, row.hour)
-        if row.present and (position == len(hours) or hours[position] != row.hour):
+        is_known = position < len(hours) and hours[position] == row.hour
+        if row.present and not is_known:
             hours.insert(position, row.hour)
+        elif is_known and not row.present:
+            del hours[position]
         self._rows[row.symbol][row.hour] = row
 
     def get(self, symbol: str, hour: int) -> HourRow | None:
@@ -67,6 +70,19 @@ class HourBook:
         """All that are held."""
         return [row for by_hour in self._rows.values() for row in by_hour.values()]
 
+    def with_trades(self, start: int, end: int) -> list[HourRow]:
+        """Of the hours with trades from `start` up to, without, `end`."""
+        return [
+            self._rows[symbol][hour]
+            for symbol, hours in self._with_trades.items()
+            for hour in hours[bisect_left(hours, start) : bisect_left(hours, end)]
+        ]
+
+    def begins_before(self, symbol: str, hour: int) -> bool:
+        """Whether an earlier hour with trades is held here."""
+        hours = self._with_trades[symbol]
+        return bool(hours) and hours[0] < hour
+
     def previous(self, symbol: str, hour: int) -> HourRow | None:
         """Of the symbol's latest hour with trades before this one."""
         hours = self._with_trades[symbol]
@@ -74,7 +90,8 @@ class HourBook:
         if position > 0:
             return self._rows[symbol][hours[position - 1]]
         for row in self._earlier.back_to_trades(symbol, hour):
-            self.put(row)
+            if self.get(symbol, row.hour) is None:
+                self.put(row)
         return self._rows[symbol][hours[0]] if hours and hours[0] < hour else None
 
     def following(self, symbol: str, hour: int) -> HourRow | None:
@@ -96,10 +113,14 @@ class Survey:
         self._pending: set[int] = set()
         self._written: dict[tuple[str, int], HourRow] = {}
         self._stored: dict[tuple[str, int], HourRow | None] = {}
+        self._emptied: set[tuple[str, int]] = set()
         self.hours_read = 0
 
     def run(self, changed: AbstractSet[int]) -> list[HourRow]:
-        """Look at the hours that changed, at those whose verdict depends on them, and at those that are over now."""
+        """Look at the hours that changed, at those whose verdict depends on them, and at those that are over now.
+
+        An hour whose trades are there no more is a quiet one.
+        """
         # An id may lie in the hour before the one that its neighbours are in.
         self._pending = set(changed) | {hour - 1 for hour in changed}
         while self._pending:
@@ -112,8 +133,10 @@ class Survey:
             by_symbol: dict[str, list[HeldHour]] = defaultdict(list)
             for held in self._read_hours(start, end):
                 by_symbol[held.symbol].append(held)
+            self._empty(start, end, by_symbol)
             for symbol, hours in by_symbol.items():
                 self._judge(symbol, sorted(hours, key=lambda held: held.hour), start)
+        self._settle_quiet()
         for row in self.book.rows():
             if row.unsealed_reason is Unsealed.OPEN and row.hour < self._over_before:
                 self._settle(row)
@@ -137,6 +160,27 @@ class Survey:
         following = self.book.following(symbol, rows[-1].hour)
         if following is not None and not ends_as_before:
             self._pending.add(following.hour)
+
+    def _empty(self, start: int, end: int, held: Mapping[str, Sequence[HeldHour]]) -> None:
+        """Let hours of the block of which silver holds nothing any more be quiet, before others are judged by them."""
+        holding = {(each.symbol, each.hour) for hours in held.values() for each in hours}
+        for row in self.book.with_trades(start, end):
+            if (row.symbol, row.hour) not in holding:
+                self._settle(quiet_hour(row.symbol, row.hour))
+                self._emptied.add((row.symbol, row.hour))
+
+    def _settle_quiet(self) -> None:
+        """Judge the hours without trades, and those before emptied ones, by what is held around them now."""
+        for symbol, hour in self._emptied:
+            if (before := self.book.previous(symbol, hour)) is not None:
+                self._settle(before)
+        for row in self.book.rows():
+            if not row.present:
+                # Only where hours were emptied, which is where all is read, a symbol may begin later than it did.
+                may_be_first = bool(self._emptied) or row.unsealed_reason is Unsealed.START_UNKNOWN
+                is_first = may_be_first and not self.book.begins_before(row.symbol, row.hour)
+                reason = Unsealed.START_UNKNOWN if is_first else None
+                self._settle(replace(quiet_hour(row.symbol, row.hour), unsealed_reason=reason))
 
     def _settle_between(self, earlier_hour: int, later: HourRow) -> None:
         quiet = range(earlier_hour + 1, later.hour)

@@ -40,8 +40,8 @@ NAMES: tuple[tuple[Contract, str, Contract], ...] = (
 )
 """Whose snapshots name, by which stamp, snapshots of which table: what is compared with each other stays together."""
 COMPLETENESS_WAITED_FOR = timedelta(hours=3)
-"""The survey goes on from the silver that it saw last, and does without where that is gone: one that does not run must
-not make silver keep its snapshots for ever."""
+"""The survey goes on from the silver that it saw last, and reads everything where that is gone: one that does not run
+must not make silver keep its snapshots for ever."""
 
 
 class _StampedRun(msgspec.Struct, frozen=True):

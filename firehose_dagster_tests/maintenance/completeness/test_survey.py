@@ -47,9 +47,13 @@ class Lake:
                 found.append(HeldHour(symbol, hour, mine[0], mine[-1], len(mine), gaps, known))
         return found
 
-    def look(self, changed: set[int]) -> list[HourRow]:
+    def look(self, changed: set[int], *, may_have_left: bool = False) -> list[HourRow]:
         everything = self.over_before if not changed else min(changed) - WINDOW_HOURS
         due = [row.hour for row in self.rows.values() if row.unsealed_reason is Unsealed.OPEN]
+        if may_have_left:
+            due = [row.hour for row in self.rows.values()]
+            changed = {hour for hour_of in self.hour_of.values() for hour in hour_of.values()}
+            changed |= {row.hour for row in self.rows.values() if row.present}
         since = min([everything, *due])
         book = HourBook([row for (_, hour), row in self.rows.items() if hour >= since], self)
         written = Survey(book, self.read_hours, self.holes, self.over_before).run(changed)
@@ -63,6 +67,11 @@ class Lake:
         """Every hour by its definition: figures, missing ids, and why it is not sealed."""
         expected: dict[tuple[str, int], tuple[object, ...]] = {}
         for symbol, hour_of in self.hour_of.items():
+            emptied = {hour for each, hour in self.rows if each == symbol} - set(hour_of.values())
+            if not hour_of:
+                for hour in emptied:
+                    expected[symbol, hour] = ((None, None), 0, 0, 0, set(), Unsealed.START_UNKNOWN)
+                continue
             ids = sorted(hour_of)
             demanded: dict[int, set[int]] = defaultdict(set)
             for low, agg_id in zip([ids[0] - 1, *ids], ids, strict=False):
@@ -72,16 +81,16 @@ class Lake:
             missing = {hour: demanded[hour] - set(ids) - absent for hour in hours}
             firsts = {hour: min(agg_id for agg_id in ids if hour_of[agg_id] == hour) for hour in hours}
             start_hour = hour_of[ids[0]]
-            for hour in range(hours[0], hours[-1] + 1):
+            for hour in sorted({*range(hours[0], hours[-1] + 1), *emptied}):
                 later = [each for each in hours if each > hour]
                 earlier = [each for each in hours if each < hour]
                 present = [agg_id for agg_id in ids if hour_of[agg_id] == hour]
-                if not present and later[0] - earlier[-1] - 1 > QUIET_HOURS_TOLD:
+                if hour not in emptied and not present and later[0] - earlier[-1] - 1 > QUIET_HOURS_TOLD:
                     continue
                 lacking = bool(later) and any(agg_id < firsts[later[0]] for agg_id in missing[later[0]])
                 reason = (
                     Unsealed.START_UNKNOWN
-                    if hour == start_hour
+                    if hour <= start_hour
                     else Unsealed.OPEN
                     if hour >= self.over_before
                     else Unsealed.MISSING
@@ -131,7 +140,8 @@ def _content(row: HourRow) -> tuple[object, ...]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, object]]:
-    """Trades whose hours go on with their ids come in any order, or never; holes are told; the watermark moves."""
+    """Trades whose hours go on with their ids come in any order, or never, or leave; holes are told; the watermark
+    moves."""
     trades: list[tuple[str, int, int]] = []
     for symbol in ("A", "B"):
         hour = draw(st.integers(1, 4))
@@ -147,6 +157,9 @@ def histories(draw: st.DrawFn) -> list[tuple[str, object]]:
         if draw(st.integers(0, 2)) == 0:
             first = draw(st.integers(0, 15))
             steps.append(("hole", (draw(st.sampled_from("AB")), IdRange(first, first + draw(st.integers(0, 3))))))
+        if draw(st.integers(0, 3)) == 0:
+            first = draw(st.integers(0, 15))
+            steps.append(("loss", (draw(st.sampled_from("AB")), IdRange(first, first + draw(st.integers(0, 15))))))
         if draw(st.booleans()):
             steps.append(("watermark", draw(st.integers(1, 30))))
     return steps
@@ -158,6 +171,7 @@ def test_any_history_of_looks_leaves_what_one_look_at_everything_would(steps: li
     lake = Lake()
     for kind, what in steps:
         changed: set[int] = set()
+        may_have_left = kind == "loss"
         if kind == "trades":
             assert isinstance(what, list)
             for symbol, agg_id, hour in what:
@@ -167,10 +181,15 @@ def test_any_history_of_looks_leaves_what_one_look_at_everything_would(steps: li
             assert isinstance(what, tuple)
             lake.holes.add(*what)
             changed = {row.hour for row in lake.rows.values() if row.symbol == what[0] and row.missing}
+        elif kind == "loss":
+            assert isinstance(what, tuple)
+            symbol, lost = what
+            for agg_id in range(lost.first, lost.last + 1):
+                lake.hour_of[symbol].pop(agg_id, None)
         else:
             assert isinstance(what, int)
             lake.over_before = max(lake.over_before, what)
-        lake.require_versions(lake.look(changed))
+        lake.require_versions(lake.look(changed, may_have_left=may_have_left))
         lake.require_expected()
         assert lake.look(set()) == []
 
