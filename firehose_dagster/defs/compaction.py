@@ -1,7 +1,5 @@
 """Compaction as assets, one a table, all by one hourly job: what it merged, what that gained, and that it proved it."""
 
-from functools import cache
-
 import dagster as dg
 
 from firehose_dagster.contracts.table import Table
@@ -17,7 +15,6 @@ from firehose_dagster.maintenance.compaction.priority import beside_the_stream
 from firehose_dagster.maintenance.compaction.proof import CompactionProofError
 from firehose_dagster.maintenance.compaction.report import CompactionReport
 from firehose_dagster.maintenance.compaction.table_compaction import compact
-from firehose_dagster.settings import Settings
 
 _SHOWN_GROUPS = 50
 
@@ -40,7 +37,7 @@ def _compaction_asset(table: Table) -> dg.AssetsDefinition:
     )
     def compaction(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
         settings = firehose.settings()
-        _log(settings)
+        log_to_file(settings, "compaction")
         try:
             report = beside_the_stream(lambda stop: compact(settings, table, stop=stop))
         except CompactionProofError as error:
@@ -62,12 +59,6 @@ def compaction() -> dg.Definitions:
         cron_schedule="40 * * * *",
         schedule_description="Each hour; after days off one run does what there is, and none starts beside another.",
     )
-
-
-@cache
-def _log(settings: Settings) -> None:
-    """Once a process: a run compacts all tables, one after the other."""
-    log_to_file(settings, "compaction")
 
 
 def _metadata(report: CompactionReport) -> dict[str, MetadataEntry]:

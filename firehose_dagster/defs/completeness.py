@@ -53,7 +53,7 @@ _SHOWN_TOO_LONG = 3
 )
 def completeness_look(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
     settings = firehose.settings()
-    log_to_file(settings, "maintenance")
+    log_to_file(settings, "completeness")
     catalog = open_catalog(settings)
     create_tables(catalog)
     found = look(catalog, settings)

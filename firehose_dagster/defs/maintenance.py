@@ -40,7 +40,7 @@ _ALL_TABLES = [dg.AssetKey([table.name]) for table in TABLES]
     ),
 )
 def snapshot_expiry(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
-    settings = _settings(firehose)
+    settings = _settings(firehose, "expire_snapshots")
     done = table_by_table(
         context,
         open_catalog(settings),
@@ -87,7 +87,7 @@ class OrphanConfig(dg.Config):
 def orphan_removal(
     context: dg.AssetExecutionContext, config: OrphanConfig, firehose: FirehoseResource
 ) -> dg.MaterializeResult[None]:
-    settings = _settings(firehose)
+    settings = _settings(firehose, "remove_orphans")
     catalog = open_catalog(settings)
     done = table_by_table(
         context,
@@ -137,9 +137,9 @@ def maintenance() -> dg.Definitions:
     )
 
 
-def _settings(firehose: FirehoseResource) -> Settings:
+def _settings(firehose: FirehoseResource, job: str) -> Settings:
     settings = firehose.settings()
-    log_to_file(settings, "maintenance")
+    log_to_file(settings, job)
     return settings
 
 

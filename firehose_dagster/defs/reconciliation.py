@@ -60,7 +60,7 @@ def reconciliation(
     context: dg.AssetExecutionContext, config: ReconciliationConfig, firehose: FirehoseResource
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     settings = firehose.settings()
-    log_to_file(settings, "maintenance")
+    log_to_file(settings, "reconcile")
     catalog = open_catalog(settings)
     create_tables(catalog)
     stop = threading.Event()

@@ -33,7 +33,7 @@ from firehose_dagster.maintenance.retention.bronze import RetiredHour, retire_br
 )
 def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> dg.MaterializeResult[None]:
     settings = firehose.settings()
-    log_to_file(settings, "maintenance")
+    log_to_file(settings, "retire_old_rows")
     catalog = open_catalog(settings)
     started_at = datetime.now(UTC)
     hours: list[RetiredHour] = []
