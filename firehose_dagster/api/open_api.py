@@ -10,6 +10,7 @@ from firehose_dagster.api.problems import MEDIA_TYPE, Problem
 _SCHEMA = "#/components/schemas/{model}"
 _PROBLEMS = {
     "401": "No token, or a wrong one",
+    "403": "A page of another site may not write",
     "404": "No such path, or no such spike",
     "422": "A parameter or the body is not usable",
     "503": "The lake does not answer, or the snapshot was expired meanwhile",

@@ -13,6 +13,7 @@ RETRY_AFTER_SECONDS = 5
 _KINDS: Mapping[str, tuple[int, str]] = {
     "invalid-request": (422, "The request is not usable"),
     "unauthorized": (401, "A token is needed"),
+    "cross-site": (403, "A page of another site may not write"),
     "not-found": (404, "There is no such thing"),
     "method-not-allowed": (405, "The path has no such method"),
     "snapshot-expired": (503, "The snapshot was expired while it was read"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast
 
 import msgspec
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from firehose_dagster.alerts.acknowledgement import Acknowledgement, acknowledge
 from firehose_dagster.alerts.delivery import SpikeKey
@@ -13,6 +13,7 @@ from firehose_dagster.api import answers
 from firehose_dagster.api.gold_minutes import MINUTE
 from firehose_dagster.api.lake_access import LakeAccess, Pins
 from firehose_dagster.api.ops_tables import audit_page, completeness_page
+from firehose_dagster.api.own_site import own_site_check
 from firehose_dagster.api.paging import Page
 from firehose_dagster.api.parameters import (
     AcknowledgementBody,
@@ -127,6 +128,7 @@ def spike(request: Request, spike_id: SpikeId, query: Annotated[SpikeParameters,
     response_model=answers.AcknowledgementAnswer,
     status_code=201,
     responses={200: {"model": answers.AcknowledgementAnswer, "description": "Acknowledged before"}},
+    dependencies=[Depends(own_site_check)],
     summary="Say that a receiver processed the spike",
 )
 def acknowledge_spike(

@@ -62,6 +62,16 @@ def test_a_spike_that_the_lake_does_not_hold_is_not_found(small: TestClient) -> 
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
 
 
+def test_a_page_of_another_site_acknowledges_nothing(own_settings: Settings) -> None:
+    path = f"/v1/spikes/{_ALPHA}/acknowledgements"
+    with TestClient(create_application(own_settings)) as client:
+        for site in ("cross-site", "same-site"):
+            refused = client.post(path, headers={"Sec-Fetch-Site": site})
+            assert (refused.status_code, refused.json()["type"]) == (403, "/problems/cross-site")
+        assert data(client, f"/v1/spikes/{_ALPHA}")["deliveries"] == []
+        assert client.post(path, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 201
+
+
 def test_an_acknowledgement_is_written_once_and_told_ever_after(own_settings: Settings) -> None:
     with TestClient(create_application(own_settings)) as client:
         path = f"/v1/spikes/{_ALPHA}/acknowledgements"
