@@ -16,7 +16,9 @@ class LakeCounts:
     hours: frozenset[int]
     """Hours of which bronze has a file."""
     by_day: dict[int, str]
-    """What changes whenever a table gets or loses a record of the day; compaction leaves it as it is."""
+    """What changes whenever bronze or silver gets or loses a record of the day; compaction leaves it as it is."""
+    rejected: dict[int, int]
+    """Records in quarantine by the day on which they were rejected, which need not be the day that they are of."""
     bronze_rows: int
 
 
@@ -24,18 +26,19 @@ def lake_counts(bronze: IcebergTable, silver: IcebergTable, quarantine: IcebergT
     """Count by the manifests of the tables as they were loaded; no data is read."""
     bronze_hours = _records_by_partition(bronze)
     silver_hours = _records_by_partition(silver)
-    rejected_days = _records_by_partition(quarantine)
     told: dict[int, list[str]] = defaultdict(list)
     for name, by_day in (
         ("b", _of_days(bronze_hours)),
         ("s", _of_days(silver_hours)),
-        ("q", {day: counts for day, counts in rejected_days.items() if day is not None}),
     ):
         for day, (rows, deletes) in by_day.items():
             told[day].append(f"{name}{rows}" + (f"-{deletes}" if deletes else ""))
     return LakeCounts(
         hours=frozenset(hour for hour in bronze_hours if hour is not None),
         by_day={day: "".join(texts) for day, texts in told.items()},
+        rejected={
+            day: rows - deletes for day, (rows, deletes) in _records_by_partition(quarantine).items() if day is not None
+        },
         bronze_rows=sum(rows - deletes for rows, deletes in bronze_hours.values()),
     )
 

@@ -30,6 +30,8 @@ class Memory:
 
     settled_days: Mapping[int, str]
     """By day since the epoch the counts with which it was found clean."""
+    rejected: Mapping[int, int]
+    """By day since the epoch the records that were rejected on it and that quarantine held."""
     settled_surplus: int | None
     """Offsets taken less rows of bronze, when the topic held nothing that bronze lacked; None: not known."""
     told: Sequence[OffsetRange]
@@ -65,6 +67,7 @@ def read_memory(catalog: Catalog) -> Memory:
     counted = [row for row in told if rebuilt_at is None or row["started_at"] >= rebuilt_at]
     return Memory(
         settled_days={int(day): told for day, told in state.get("settled_days", {}).items()},
+        rejected={int(day): int(records) for day, records in state.get("rejected", {}).items()},
         settled_surplus=state.get("settled_surplus"),
         told=[each for row in counted for each in _ranges(row["detail"], _OFFSETS)],
         told_of_bronze=[each for row in told for each in _ranges(row["detail"], _BRONZE_OFFSETS)],
@@ -78,6 +81,7 @@ def state_of(memory: Memory) -> str:
     return json.dumps(
         {
             "settled_days": memory.settled_days,
+            "rejected": memory.rejected,
             "settled_surplus": memory.settled_surplus,
             "told_on": [day.isoformat() for day in sorted(memory.told_on)],
             "rebuilt_at": None if memory.rebuilt_at is None else memory.rebuilt_at.isoformat(),

@@ -6,6 +6,15 @@ from firehose_dagster.contracts.topic import OffsetRange
 from firehose_dagster.maintenance.reconciliation.counts import HOURS_PER_DAY, LakeCounts
 
 
+def still_settled(
+    counts: LakeCounts, settled: Mapping[int, str], rejected_before: Mapping[int, int]
+) -> Mapping[int, str]:
+    """The days that were settled before; none where quarantine lost a record: whose hour it is, its own day of
+    rejection does not say."""
+    has_shrunk = any(counts.rejected.get(day, 0) < records for day, records in rejected_before.items())
+    return {} if has_shrunk else settled
+
+
 def hours_due(counts: LakeCounts, settled: Mapping[int, str], over_before: int) -> list[int]:
     """The hours that are over and of a day that is not as it was when it was settled, newest first."""
     return sorted(

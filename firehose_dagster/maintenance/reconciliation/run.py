@@ -26,7 +26,7 @@ from firehose_dagster.maintenance.reconciliation.hour import (
 from firehose_dagster.maintenance.reconciliation.lake import LoadedLake, judged_hour, load_lake
 from firehose_dagster.maintenance.reconciliation.memory import Memory, incident
 from firehose_dagster.maintenance.reconciliation.outcome import GONE, Reconciliation
-from firehose_dagster.maintenance.reconciliation.plan import days_settled, hours_due
+from firehose_dagster.maintenance.reconciliation.plan import days_settled, hours_due, still_settled
 from firehose_dagster.maintenance.reconciliation.records import JudgedRecord, Verdict, judged_records
 from firehose_dagster.maintenance.reconciliation.topic import Topic
 
@@ -60,7 +60,8 @@ class ReconciliationRun:
         counts = lake_counts(lake.bronze, lake.silver, lake.quarantine)
         # First, for it stands on the tables as they are now.
         surplus = self._topic(lake, bounds, counts)
-        due = hours_due(counts, self.memory.settled_days, self.over_before)
+        settled = still_settled(counts, self.memory.settled_days, self.memory.rejected)
+        due = hours_due(counts, settled, self.over_before)
         hours: Sequence[int | None] = [None, *due[:HOURS_PER_RUN]]
         self.on_progress(1, len(hours) + 1)
         clean: set[int] = set()
@@ -73,8 +74,8 @@ class ReconciliationRun:
                 clean |= {hour} if is_clean else set()
             self.on_progress(place + 2, len(hours) + 1)
         self.found = replace(self.found, hours_left=len(due) - self.found.hours_read)
-        settled = days_settled(counts, self.memory.settled_days, self.over_before, clean)
-        return self.found, replace(self.memory, settled_days=settled, settled_surplus=surplus)
+        settled = days_settled(counts, settled, self.over_before, clean)
+        return self.found, replace(self.memory, settled_days=settled, rejected=counts.rejected, settled_surplus=surplus)
 
     def _hour(self, hour: int | None) -> bool:
         """Whether nothing is missing in it."""

@@ -18,6 +18,7 @@ from firehose_dagster.maintenance.compaction.live_files import listing
 from firehose_dagster.maintenance.compaction.report import Outcome
 from firehose_dagster.maintenance.compaction.step import Step
 from firehose_dagster.maintenance.compaction.table_compaction import CompactionBusyError, compact
+from firehose_dagster.maintenance.completeness.look import look
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.maintenance.compaction.small_files import (
     HOUR,
@@ -60,6 +61,14 @@ def test_the_commit_is_a_replacement_and_the_position_is_found_behind_it(lake: S
     assert snapshot.summary is not None
     assert snapshot.summary.operation.value == "replace"
     assert newest_stamp(table, OFFSETS) == '{"binance.aggtrade":{"0":99}}'
+
+
+def test_a_look_at_completeness_does_not_read_everything_for_it(lake: Settings) -> None:
+    closed_hour(lake)
+    catalog = open_catalog(lake)
+    assert look(catalog, lake).hours_read == 4
+    compact(lake, SILVER)
+    assert look(catalog, lake).hours_read == 2
 
 
 def test_the_run_is_told_in_the_audit_with_the_gain(lake: Settings) -> None:

@@ -14,6 +14,7 @@ from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.maintenance.completeness.changes import rows_may_have_left
+from firehose_dagster.maintenance.completeness.hour import HourRow
 from firehose_dagster.maintenance.completeness.look import LOCK_FILE, WINDOW_HOURS, AnotherLookError, Look
 from firehose_dagster.maintenance.completeness.store import HOUR_US, CompletenessStore, LastLook
 from firehose_dagster.settings import Settings
@@ -266,7 +267,12 @@ def test_a_new_hole_has_only_the_hours_read_again_that_it_may_fill(
     lake.hole(10, 11)
     loaded: list[int | None] = []
     since = CompletenessStore.since
-    monkeypatch.setattr(CompletenessStore, "since", lambda store, hour: (loaded.append(hour), since(store, hour))[1])
+
+    def noted(store: CompletenessStore, hour: int | None) -> list[HourRow]:
+        loaded.append(hour)
+        return since(store, hour)
+
+    monkeypatch.setattr(CompletenessStore, "since", noted)
     # BTCUSDT lacks id 5 too, days before, and ETHUSDT the ids 5 to 7.
     assert lake.look().hours_read == 2
     four_days_on = to_microseconds(START + timedelta(days=4)) // HOUR_US
@@ -286,9 +292,9 @@ def test_holes_in_other_files_are_no_new_holes(lake: GrowingLake) -> None:
 
 def test_where_a_hole_is_told_no_more_its_ids_are_missing_again(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(8, 10), TEN))
-    lake.hole(5, 5)
+    lake.hole(5, 7)
     lake.look()
-    assert lake.newest_rows()[1][3:5] == (1, 2)
+    assert lake.newest_rows()[1][3:5] == (3, 0)
     lake.catalog.load_table(OPS_EXCHANGE_HOLES.identifier).delete("first_agg_id = 5")
     lake.look()
     assert lake.newest_rows()[1][3:5] == (0, 3)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from firehose_dagster.contracts.topic import OffsetRange
 from firehose_dagster.maintenance.reconciliation.counts import LakeCounts
-from firehose_dagster.maintenance.reconciliation.plan import absent_offsets, days_settled, hours_due
+from firehose_dagster.maintenance.reconciliation.plan import absent_offsets, days_settled, hours_due, still_settled
 
 MONDAY, TUESDAY = 100, 101
 """Two days; their hours are 2400 to 2423, and 2424 to 2447."""
-COUNTS = LakeCounts(frozenset({2_400, 2_423, 2_424, 2_425}), {MONDAY: "b9s8q1", TUESDAY: "b5s5"}, 14)
+COUNTS = LakeCounts(frozenset({2_400, 2_423, 2_424, 2_425}), {MONDAY: "b9s8", TUESDAY: "b5s5"}, {TUESDAY: 1}, 14)
 
 
 def test_hours_that_are_over_are_due_newest_first() -> None:
@@ -23,22 +23,28 @@ def test_an_hour_that_is_not_over_is_left_alone() -> None:
 
 
 def test_a_settled_day_is_read_again_only_when_its_counts_changed() -> None:
-    assert hours_due(COUNTS, {MONDAY: "b9s8q1"}, 2_425) == [2_424]
-    assert hours_due(COUNTS, {MONDAY: "b9s7q1"}, 2_425) == [2_424, 2_423, 2_400]
+    assert hours_due(COUNTS, {MONDAY: "b9s8"}, 2_425) == [2_424]
+    assert hours_due(COUNTS, {MONDAY: "b9s7"}, 2_425) == [2_424, 2_423, 2_400]
+
+
+def test_nothing_is_settled_any_more_where_quarantine_lost_a_record() -> None:
+    assert still_settled(COUNTS, {MONDAY: "b9s8"}, {TUESDAY: 1}) == {MONDAY: "b9s8"}
+    assert still_settled(COUNTS, {MONDAY: "b9s8"}, {TUESDAY: 2}) == {}
+    assert still_settled(COUNTS, {MONDAY: "b9s8"}, {TUESDAY: 1, MONDAY: 1}) == {}
 
 
 def test_a_day_is_settled_when_it_is_over_and_each_of_its_hours_was_found_clean() -> None:
-    assert days_settled(COUNTS, {}, 2_424, {2_400, 2_423}) == {MONDAY: "b9s8q1"}
+    assert days_settled(COUNTS, {}, 2_424, {2_400, 2_423}) == {MONDAY: "b9s8"}
     assert days_settled(COUNTS, {}, 2_424, {2_400}) == {}
     assert days_settled(COUNTS, {}, 2_423, {2_400, 2_423}) == {}
-    assert days_settled(COUNTS, {MONDAY: "b9s8q1"}, 2_424, ()) == {MONDAY: "b9s8q1"}
+    assert days_settled(COUNTS, {MONDAY: "b9s8"}, 2_424, ()) == {MONDAY: "b9s8"}
 
 
 @given(st.frozensets(st.integers(2_400, 2_471)), st.integers(2_400, 2_475), st.data())
 def test_what_was_settled_is_not_due_and_what_was_not_stays_due(
     hours: frozenset[int], over_before: int, data: st.DataObject
 ) -> None:
-    counts = LakeCounts(hours, {hour // 24: f"b{hour // 24}" for hour in hours}, len(hours))
+    counts = LakeCounts(hours, {hour // 24: f"b{hour // 24}" for hour in hours}, {}, len(hours))
     due = hours_due(counts, {}, over_before)
     clean = data.draw(st.frozensets(st.sampled_from(due))) if due else frozenset[int]()
     settled = days_settled(counts, {}, over_before, clean)

@@ -217,6 +217,18 @@ def test_rejected_records_are_not_published_and_one_that_quarantine_lost_is(make
     assert [each.value for each in held.topic.published] == [b"{}"]
 
 
+def test_a_rejection_that_quarantine_lost_is_found_though_it_was_rejected_on_another_day(make: Make) -> None:
+    lake = small_lake()
+    rejected = _rejected(lake)
+    for row in lake.quarantine:
+        row["rejected_at"] += timedelta(days=2)
+    held = make(lake)
+    assert held.reconcile().is_complete
+    held.lose(QUARANTINE.identifier, rejected)
+    outcome = held.reconcile()
+    assert (outcome.rejections_missing, outcome.told_lost) == (1, 1)
+
+
 def test_a_rejected_record_without_a_time_is_looked_for_too(make: Make) -> None:
     lake = small_lake()
     rejected = _rejected(lake)
