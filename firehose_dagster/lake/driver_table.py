@@ -28,7 +28,12 @@ _MICROSECONDS = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
 class DriverTable:
-    """One table of the lake, through the session's JVM. For its one writer only: nothing here retries a conflict."""
+    """One table of the lake, through the session's JVM.
+
+    Iceberg tries a commit again, on the table as it is then, where another one came between: so maintenance may commit
+    beside the stream. What a second stream put into a partition that is replaced would be gone without a word: that
+    there is none is promised by the lease, not here.
+    """
 
     def __init__(self, spark: "SparkSession", table: Table, settings: Settings) -> None:
         self._jvm = cast(Any, spark._jvm)
@@ -71,7 +76,12 @@ class DriverTable:
         return self._commit(self._table.newAppend(), "appendFile", rows, properties)
 
     def replace_partitions(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
-        """Replace each partition in which `rows` has a row by just those, in one commit; returns the snapshot's id."""
+        """Replace each partition in which `rows` has a row by just those, in one commit; returns the snapshot's id.
+
+        Without any row only the properties are left behind.
+        """
+        if rows.num_rows == 0:
+            return self.append(rows, properties)
         return self._commit(self._table.newReplacePartitions(), "addFile", rows, properties)
 
     def empty(self, properties: Mapping[str, str]) -> int:
@@ -101,6 +111,10 @@ class DriverTable:
 
     def _partitions(self, rows: pa.Table) -> list[tuple[int, pa.Table]]:
         partition = self._contract.partition
+        if rows.column(partition.column).null_count:
+            raise ValueError(
+                f"{self._contract.name}: a row without {partition.column} has no partition to be written to"
+            )
         micros = rows.column(partition.column).cast(pa.int64())
         keys = pc.divide(micros, _MICROSECONDS[partition.granularity])
         return [(key, rows.filter(pc.equal(keys, key))) for key in pc.unique(keys).to_pylist()]

@@ -12,13 +12,14 @@ from pyspark.sql import functions as f
 
 from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SNAPSHOT
 from firehose_dagster.contracts.trade_tables import GOLD, SILVER, SPIKES
+from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.driver_table import DriverTable
-from firehose_dagster.lake.snapshots import newest_stamp
+from firehose_dagster.lake.snapshots import lineage, newest_stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_summary import BatchSummary, minute_base
 from firehose_dagster.streams.event_spans import during
 from firehose_dagster.streams.gold_holes import GoldHoles
-from firehose_dagster.streams.gold_minutes import MICROSECONDS_PER_MINUTE, GoldMinutes, MinuteKey
+from firehose_dagster.streams.gold_minutes import MICROSECONDS_PER_MINUTE, MINUTES_PER_HOUR, GoldMinutes, MinuteKey
 from firehose_dagster.streams.gold_table import GoldTable
 from firehose_dagster.streams.silver_lookup import held_between
 from firehose_dagster.streams.spike_events import SpikeEvents
@@ -26,6 +27,13 @@ from firehose_dagster.transforms.gold import MinuteBase, SpikeThresholds
 from firehose_dagster.transforms.summary import silver_minutes
 
 logger = logging.getLogger(__name__)
+
+MINUTES_A_COMMIT = 50_000
+"""Rows of gold that are made anew at once: some 100 MB. What a crash leaves to catch up with is nearly always less."""
+
+
+class GoldAheadError(ExplainedError):
+    """Gold knows of rows that silver no longer has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,11 @@ class GoldLayer:
         return {symbol: self._highest[symbol] for symbol in symbols if self._highest[symbol] >= 0}
 
     def catch_up(self, silver_snapshot_id: int | None, watermark_us: int | None) -> None:
-        """Recompute what silver holds and gold does not know of: after a crash between the two, or all of it."""
+        """Recompute what silver holds and gold does not know of: after a crash between the two, or all of it.
+
+        Oldest hours first, in several commits where it is much; an interrupted one begins again, and ends in the same.
+        Raises ``GoldAheadError`` where gold was computed from what silver no longer is.
+        """
         if silver_snapshot_id is None or watermark_us is None:
             return
         stamp = newest_stamp(self._catalog.load_table(GOLD.identifier), SILVER_SNAPSHOT)
@@ -73,12 +85,17 @@ class GoldLayer:
             if bases := self._beside_new_holes():
                 self._write(bases, {}, silver_snapshot_id, watermark_us)
             return
-        changed = self._silver_since(None if stamp is None else int(stamp), silver_snapshot_id)
-        keys = changed.select("symbol", f.expr(f"unix_micros(event_ts) div {MICROSECONDS_PER_MINUTE}").alias("minute"))
-        minutes = [MinuteKey(row["symbol"], row["minute"]) for row in keys.distinct().toArrow().to_pylist()]
-        logger.info("gold catches up from_silver=%s to_silver=%s minutes=%d", stamp, silver_snapshot_id, len(minutes))
-        bases = self._beside_new_holes() | self._recomputed(minutes)
-        self._write(bases, {}, silver_snapshot_id, watermark_us)
+        changed = self._silver_since(None if stamp is None else int(stamp), silver_snapshot_id).select(
+            "symbol", "event_ts", f.expr(f"unix_micros(event_ts) div {MICROSECONDS_PER_MINUTE}").alias("minute")
+        )
+        parts = hour_spans(_minutes_by_hour(changed), MINUTES_A_COMMIT) or [range(0)]
+        logger.info("gold catches up from_silver=%s to_silver=%s parts=%d", stamp, silver_snapshot_id, len(parts))
+        bases = self._beside_new_holes()
+        for number, hours in enumerate(parts, start=1):
+            bases |= self._recomputed(_keys_within(changed, hours))
+            # Only the last commit says what gold then is a function of: after a crash before it all is done again.
+            self._write(bases, {}, silver_snapshot_id, watermark_us, part=number, parts=len(parts))
+            bases = {}
 
     def update(
         self, batch: BatchSummary, unclear_symbols: frozenset[str], silver_snapshot_id: int, watermark_us: int | None
@@ -117,15 +134,19 @@ class GoldLayer:
         newest_received_us: Mapping[str, int],
         silver_snapshot_id: int,
         watermark_us: int,
+        part: int = 1,
+        parts: int = 1,
     ) -> GoldOutcome:
         change = self._minutes.apply(bases, watermark_us, silver_snapshot_id, datetime.now(UTC))
-        if not change.changed:
+        is_stamp_due = part == parts > 1
+        if not change.changed and not is_stamp_due:
+            self._minutes.evict(watermark_us)
             return GoldOutcome(0, 0, self._gold_snapshot_id)
         spikes = self._spikes.append(change.changed, newest_received_us, silver_snapshot_id)
         stamps = {SILVER_SNAPSHOT: str(silver_snapshot_id)}
         if self._holes.snapshot_id is not None:
             stamps[HOLES_SNAPSHOT] = str(self._holes.snapshot_id)
-        self._gold_snapshot_id = self.table.replace(change.hours, stamps)
+        self._gold_snapshot_id = self.table.replace(change.hours, stamps if part == parts else {})
         self._minutes.evict(watermark_us)
         return GoldOutcome(len(change.changed), spikes, self._gold_snapshot_id)
 
@@ -154,12 +175,47 @@ class GoldLayer:
     def _silver_since(self, since: int | None, until: int) -> DataFrame:
         if since is None:
             return self._spark.read.option("versionAsOf", until).table(SILVER.spark_identifier)
+        silver = self._catalog.load_table(SILVER.identifier)
+        if since not in (snapshot.snapshot_id for snapshot in lineage(silver, until)):
+            raise GoldAheadError(
+                f"{GOLD.name} was computed from snapshot {since} of {SILVER.name}, which is none of those that it was "
+                "made from: it was rolled back, or a tool expired that one. End the stream, `firehose rebuild gold`"
+            )
         return (
             self._spark.read.format("iceberg")
             .option("start-snapshot-id", since)
             .option("end-snapshot-id", until)
             .load(SILVER.spark_identifier)
         )
+
+
+def hour_spans(minutes_by_hour: Mapping[int, int], most_minutes: int) -> list[range]:
+    """Hours -> spans of them, oldest first, each of at most so many minutes where one hour alone is not more. Pure."""
+    spans: list[range] = []
+    left = 0
+    for hour, minutes in sorted(minutes_by_hour.items()):
+        if spans and minutes <= left:
+            spans[-1] = range(spans[-1].start, hour + 1)
+        else:
+            spans.append(range(hour, hour + 1))
+            left = most_minutes
+        left -= minutes
+    return spans
+
+
+def _minutes_by_hour(changed: DataFrame) -> dict[int, int]:
+    counted = changed.groupBy(f.expr(f"minute div {MINUTES_PER_HOUR}").alias("hour")).agg(
+        f.count_distinct("symbol", "minute").alias("minutes")
+    )
+    return {record["hour"]: record["minutes"] for record in counted.toArrow().to_pylist()}
+
+
+def _keys_within(changed: DataFrame, hours: range) -> list[MinuteKey]:
+    if not hours:
+        return []
+    span = range(hours.start * MINUTES_PER_HOUR, hours.stop * MINUTES_PER_HOUR)
+    keys = changed.where(during(span)).select("symbol", "minute").distinct()
+    return [MinuteKey(record["symbol"], record["minute"]) for record in keys.toArrow().to_pylist()]
 
 
 def spike_thresholds(settings: Settings) -> SpikeThresholds:

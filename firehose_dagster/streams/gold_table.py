@@ -114,10 +114,8 @@ class GoldTable:
     def replace(self, hours: Mapping[int, Sequence[GoldRow]], properties: Mapping[str, str]) -> int:
         """Replace these hours by these rows in one commit; returns the snapshot's id."""
         records = [_record(row) for rows in hours.values() for row in sorted(rows, key=lambda row: row.key)]
-        columns = [list(values) for values in zip(*records, strict=True)]
-        return self._writer.replace_partitions(
-            self._writer.arrow(dict(zip(GOLD.column_names, columns, strict=True))), properties
-        )
+        columns = {name: [record[position] for record in records] for position, name in enumerate(GOLD.column_names)}
+        return self._writer.replace_partitions(self._writer.arrow(columns), properties)
 
     def _by_symbol(self, condition: BooleanExpression) -> Iterator[tuple[str, list[int], list[int]]]:
         """Symbols with minutes, ascending, and the last id in each; a symbol comes again with each part of the table.

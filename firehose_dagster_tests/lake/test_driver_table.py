@@ -61,6 +61,27 @@ def test_a_replaced_partition_has_just_the_new_rows_and_the_others_stay(scenario
     ]
 
 
+def test_a_row_without_its_partition_is_refused_and_not_left_out(scenario: Scenario) -> None:
+    table = DriverTable(scenario.spark, OPS_AUDIT, scenario.settings)
+    rows = _rows(table, 1, 2)
+    column = rows.schema.get_field_index("started_at")
+    rows = rows.set_column(column, rows.schema.field(column), pa.array([None, NOON], rows.schema.field(column).type))
+    with pytest.raises(ValueError, match="ops_audit: a row without started_at has no partition"):
+        table.append(rows, {})
+    assert scenario.count("ops_audit") == 0
+
+
+def test_a_commit_goes_through_beside_one_of_maintenance(scenario: Scenario) -> None:
+    table = DriverTable(scenario.spark, OPS_AUDIT, scenario.settings)
+    table.append(_rows(table, 1, 2), {})
+    scenario.catalog.load_table(OPS_AUDIT.identifier).delete("run_id = 'day 2'")
+    table.replace_partitions(_rows(table, 1, 3), {})
+    assert [row["run_id"] for row in scenario.query("SELECT run_id FROM ops_audit ORDER BY run_id")] == [
+        "day 1",
+        "day 3",
+    ]
+
+
 def test_an_emptied_table_has_no_row_and_its_stamp(scenario: Scenario) -> None:
     table = DriverTable(scenario.spark, OPS_AUDIT, scenario.settings)
     before = table.append(_rows(table, 1), {})
