@@ -4,22 +4,21 @@ Gold says in which minutes a symbol's ids lie, so only those minutes of silver a
 trade time points to.
 """
 
-from collections.abc import Mapping
-from functools import reduce
-from operator import or_
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from firehose_dagster.binance.gaps import IdRange
+from firehose_dagster.contracts.rules import CONTENT_COLUMNS
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.streams.classification import Coordinates, Suspect, TradeContent, TradeKey
 from firehose_dagster.streams.event_spans import during
 from firehose_dagster.streams.gold_table import GoldTable
 from firehose_dagster.transforms.parse import is_valid
 
-_CONTENT = ("symbol", "agg_id", "price", "qty", "first_trade_id", "last_trade_id", "is_buyer_maker")
+_CONTENT = ("symbol", "agg_id", *CONTENT_COLUMNS)
 
 
 def suspects(parsed: DataFrame, ids: Mapping[str, frozenset[int]]) -> list[Suspect]:
@@ -83,7 +82,14 @@ def _event_us() -> Column:
 
 
 def _within(bounds: Mapping[str, tuple[int, int]]) -> Column:
-    conditions = (
-        (f.col("symbol") == symbol) & f.col("agg_id").between(low, high) for symbol, (low, high) in bounds.items()
+    return _any_of(
+        [(f.col("symbol") == symbol) & f.col("agg_id").between(low, high) for symbol, (low, high) in bounds.items()]
     )
-    return reduce(or_, conditions)
+
+
+def _any_of(conditions: Sequence[Column]) -> Column:
+    """A tree as low as it can be: Spark visits it by recursion, and there may be a condition a symbol."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return _any_of(conditions[:middle]) | _any_of(conditions[middle:])

@@ -76,6 +76,20 @@ def test_exact_duplicates_are_counted_within_a_batch_and_across_batches(scenario
     scenario.require_proven()
 
 
+def test_a_batch_of_suspects_of_1200_symbols_is_classified(scenario: Scenario) -> None:
+    symbols = [f"S{number:04d}USDT" for number in range(1_200)]
+    scenario.send(*(trade(1, symbol=symbol) for symbol in symbols))
+    scenario.run()
+    scenario.send(*(trade(1, symbol=symbol) for symbol in symbols[1:]), trade(1, symbol=symbols[0], price="7"))
+    scenario.run()
+    scenario.stop()
+    assert [(audit.rows_out, audit.duplicates, audit.conflicts) for audit in scenario.audits] == [
+        (1_200, 0, 0),
+        (0, 1_199, 1),
+    ]
+    scenario.require_proven()
+
+
 def test_a_late_batch_does_not_make_the_ids_above_it_new_again(scenario: Scenario) -> None:
     for message in (trade(1), trade(3, 1), trade(2, 0.5), trade(3, 1)):
         scenario.send(message)
