@@ -14,18 +14,22 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from firehose_dagster_tests.demo.browser import MISSING, browser, open_page, save_picture
+from firehose_dagster_tests.demo.running_demo import until
 from firehose_dagster_tests.stack.running_stack import RunningStack
+from firehose_dagster_tests.stack.test_stack import PATIENCE_SECONDS
 
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
 ]
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[webdriver.Chrome]:
+def page(stack: RunningStack) -> Iterator[webdriver.Chrome]:
+    """A browser, once the stream has brought trades into gold: before that there is nothing to look at."""
+    until(lambda: stack.materializations("crypto_gold_minute") > 0, "gold was not materialized", PATIENCE_SECONDS)
     with browser() as chromium:
         yield chromium
 
@@ -39,8 +43,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_spark_master_shows_its_worker_and_the_stream(
     stack: RunningStack, page: webdriver.Chrome, images: Path
 ) -> None:
-    open_page(page, stack.spark_ui.removesuffix("json/"), "Alive Workers: 1")
-    WebDriverWait(page, 60).until(lambda shown: "firehose" in shown.page_source)
+    open_page(page, stack.spark_ui.removesuffix("json/"), "Workers: 1 Alive")
+    assert "Applications: 1 Running" in page.find_element(By.TAG_NAME, "body").text
     save_picture(page, images / "spark-master.png")
 
 
