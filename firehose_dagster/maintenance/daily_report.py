@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from firehose_dagster.contracts.position import OFFSETS_LOST, REBUILD, ROWS_LOST
+from firehose_dagster.lake.duckdb_view import quoted
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.settings import Settings
 
@@ -42,18 +44,27 @@ WITH newest AS (
 )
 SELECT symbol, count(*) AS hours, count(*) FILTER (is_sealed) AS sealed, sum(present) AS trades_held,
     sum(missing) AS trades_missing, sum(exchange_holes) AS exchange_holes
-FROM newest GROUP BY 1 ORDER BY 5 DESC, 4 DESC, 1 LIMIT 50
+FROM newest GROUP BY 1 ORDER BY 5 DESC, 4 DESC, 1
 """
+_SYMBOLS_SHOWN = 50
 _DELIVERIES = """
 SELECT outcome, count(*) AS attempts FROM crypto.ops_deliveries
 WHERE attempted_at >= $start AND attempted_at < $end GROUP BY 1 ORDER BY 2 DESC, 1
 """
-_MAINTENANCE = """
+_INCIDENT_KINDS = ", ".join(quoted(kind) for kind in (REBUILD, OFFSETS_LOST, ROWS_LOST))
+_MAINTENANCE = f"""
 SELECT split_part(kind, ':', 1) AS maintenance, split_part(kind, ':', 2) AS "table", count(*) AS runs,
     max(finished_at) AS newest
 FROM crypto.ops_audit
-WHERE kind <> 'micro_batch' AND finished_at >= $start AND finished_at < $end GROUP BY 1, 2 ORDER BY 1, 2
-"""
+WHERE kind NOT IN ('micro_batch', {_INCIDENT_KINDS}) AND finished_at >= $start AND finished_at < $end
+GROUP BY 1, 2 ORDER BY 1, 2
+"""  # noqa: S608 constants
+_INCIDENTS = f"""
+SELECT kind AS incident, count(*) AS times, max(finished_at) AS newest
+FROM crypto.ops_audit
+WHERE kind IN ({_INCIDENT_KINDS}) AND finished_at >= $start AND finished_at < $end
+GROUP BY 1 ORDER BY 1
+"""  # noqa: S608 constants
 _FILES = """
 SELECT table_name AS "table", sum(files) AS files, max(files) AS most_in_a_partition, sum(bytes) AS bytes
 FROM lake_files GROUP BY 1 ORDER BY 1
@@ -82,7 +93,7 @@ def daily_report(settings: Settings, day: date) -> DailyReport:
         1
     ][0]
     rows = [(name, _count(settings, day, name, column)) for name, column in _TABLES]
-    completeness = _query(settings, day, _COMPLETENESS)
+    columns, completeness = _query(settings, day, _COMPLETENESS)
     figures = [
         ("micro-batches", batches),
         ("rows in", rows_in),
@@ -99,10 +110,11 @@ def daily_report(settings: Settings, day: date) -> DailyReport:
         f"# {day.isoformat()} (UTC)",
         _section("The stream", ("figure", "value"), figures),
         _section("Rows of the day", ("table", "rows"), rows),
-        _section("Completeness", *completeness),
+        _section(_completeness_title(len(completeness)), columns, completeness[:_SYMBOLS_SHOWN]),
         _section("Data-quality failures", *_query(settings, day, _FAILURES)),
         _section("Spikes", *_query(settings, day, _SPIKES)),
         _section("Webhook attempts", *_query(settings, day, _DELIVERIES)),
+        _section("Incidents and rebuilds", *_query(settings, day, _INCIDENTS)),
         _section("Maintenance that did something", *_query(settings, day, _MAINTENANCE)),
         _section("Files, as they are now", *_query(settings, day, _FILES)),
     ]
@@ -115,8 +127,13 @@ def daily_report(settings: Settings, day: date) -> DailyReport:
         rows_quarantined=int(failed),
         lag_p99_ms=None if p99 is None else int(p99),
         spikes=dict(rows)["crypto_spikes"],
-        trades_missing=sum(int(row[4]) for row in completeness[1]) if completeness[1] else None,
+        trades_missing=sum(int(row[4]) for row in completeness) if completeness else None,
     )
+
+
+def _completeness_title(symbols: int) -> str:
+    shown = f", the {_SYMBOLS_SHOWN} of {symbols:,} symbols that lack most" if symbols > _SYMBOLS_SHOWN else ""
+    return f"Completeness{shown}"
 
 
 def _query(settings: Settings, day: date, sql: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
