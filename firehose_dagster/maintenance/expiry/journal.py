@@ -1,11 +1,15 @@
 """What an expiry is about to delete, written down before it commits: a run that was killed in between is finished."""
 
+import logging
+import os
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 
 from firehose_dagster.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class ExpiryJournal(msgspec.Struct, frozen=True):
@@ -29,14 +33,25 @@ class JournalFile:
         """Replace the journal at once: a reader sees the old one or the new one."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         part = self._path.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(journal))
+        with part.open("wb") as file:
+            file.write(msgspec.json.encode(journal))
+            file.flush()
+            # A name may outlive a power cut that its content does not.
+            os.fsync(file.fileno())
         part.replace(self._path)
 
     def read(self) -> ExpiryJournal | None:
-        """What an earlier run left; None where it left nothing. Raises msgspec.DecodeError for a torn file."""
+        """What an earlier run left; None where it left nothing, or a file that cannot be read and is removed.
+
+        What the run had not deleted by then goes with the next removal of orphans.
+        """
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=ExpiryJournal)
         except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as error:
+            logger.warning("expiry journal is unreadable and was removed path=%s error=%s", self._path, error)
+            self.remove()
             return None
 
     def remove(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pyiceberg.catalog import Catalog
+from pyiceberg.catalog import Catalog, MetastoreCatalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH
@@ -22,6 +22,7 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
+from firehose_dagster.maintenance.expiry.assert_unnamed import AssertUnnamed
 from firehose_dagster.maintenance.expiry.files import MetadataFiles, reachable_from, unreachable_without
 from firehose_dagster.maintenance.expiry.history import history_of
 from firehose_dagster.maintenance.expiry.journal import ExpiryJournal, JournalFile
@@ -132,7 +133,9 @@ class Expiry:
         """Remove the snapshots; returns how often a writer was first.
 
         The catalog refuses the commit where another snapshot than the one seen here became current: should somebody
-        roll the table back onto one that is to go, it stays. So it does where a ref was set that the plan did not see.
+        roll the table back onto one that is to go, it stays. So it does where a ref was set that the plan did not see;
+        a REST catalog cannot be asked for that, so there a tag that somebody sets by hand on an old snapshot in the
+        moment between our last look and the commit goes with it. `expiry.readers` pins no such snapshot.
         """
         for conflicts in range(_ATTEMPTS):
             table = load_behind_the_writer(self._load, self._quiet_after_seconds)
@@ -143,7 +146,12 @@ class Expiry:
                     f"{self._identifier}: a snapshot that was to expire was named or removed meanwhile; run it again"
                 )
             try:
-                self._catalog.commit_table(table, *_removal(table, snapshot_ids, refs))
+                requirements, updates = _removal(table, snapshot_ids, refs)
+                if isinstance(self._catalog, MetastoreCatalog):
+                    uuid = table.metadata.table_uuid
+                    unnamed = AssertUnnamed(uuid=uuid, snapshot_ids=snapshot_ids, expired_refs=refs)
+                    requirements = (*requirements, unnamed)
+                self._catalog.commit_table(table, requirements, updates)
             except CommitFailedException as error:
                 logger.info("expiry lost a race table=%s attempt=%d error=%s", self._identifier, conflicts + 1, error)
                 continue

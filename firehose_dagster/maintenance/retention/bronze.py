@@ -82,7 +82,8 @@ def retire_bronze(
     """Retire the hours that are older than `keep_days`, oldest first, one commit each; nothing for 0 days.
 
     An hour that was retired and got rows since, healed or backfilled, is retired again. A run that is killed has
-    retired some hours and not the others. Raises ``CommitFailedException`` where writers were first at every attempt.
+    retired some hours and not the others: bronze's own property tells which, while no row of `ops_audit` does. Raises
+    ``CommitFailedException`` where writers were first at every attempt.
     """
     if keep_days == 0:
         return

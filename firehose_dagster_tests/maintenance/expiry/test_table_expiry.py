@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pyiceberg.catalog import Catalog
@@ -14,6 +15,7 @@ from pyiceberg.table import Table
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.snapshots import newest_stamp
+from firehose_dagster.maintenance.expiry.journal import ExpiryJournal, JournalFile
 from firehose_dagster.maintenance.expiry.plan import ExpiryPolicy, Needs
 from firehose_dagster.maintenance.expiry.table_expiry import STEPS, Expiry, ExpiryOutcome
 from firehose_dagster.settings import Settings
@@ -210,6 +212,26 @@ def test_a_table_rolled_back_in_the_moment_of_the_commit_keeps_its_snapshot(
     assert _rows(catalog) == ["spike-0"]
 
 
+def test_a_tag_set_in_the_moment_of_the_commit_keeps_its_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, catalog = make_lake(tmp_path)
+    first = append(catalog, 0)
+    append(catalog, 1)
+    commit_table = catalog.commit_table
+
+    def tag_first(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        catalog.load_table(IDENTIFIER).manage_snapshots().create_tag(first, "by.hand").commit()
+        return commit_table(*arguments)
+
+    monkeypatch.setattr(catalog, "commit_table", tag_first)
+    with pytest.raises(CommitFailedException, match="named or removed meanwhile"):
+        _expire(settings, catalog)
+    assert _rows(catalog, first) == ["spike-0"]
+    assert _expire(settings, catalog).snapshots_expired == 0
+
+
 def test_a_tag_behind_expired_snapshots_keeps_its_files_and_leaves_none_when_it_goes(tmp_path: Path) -> None:
     settings, catalog = make_lake(tmp_path)
     append(catalog, 0)
@@ -225,6 +247,39 @@ def test_a_tag_behind_expired_snapshots_keeps_its_files_and_leaves_none_when_it_
     _expire(settings, catalog)
     table = catalog.load_table(IDENTIFIER)
     assert _files(table) == reached(table, table.metadata.snapshots)
+
+
+def test_a_journal_that_a_power_cut_tore_does_not_stop_expiry(tmp_path: Path) -> None:
+    settings, catalog = make_lake(tmp_path)
+    append(catalog, 0)
+    append(catalog, 1)
+
+    def kill(step: str) -> None:
+        if step == "journal written":
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        _expire(settings, catalog, on_step=kill)
+    journal = settings.state_dir / "maintenance" / "expiry-ops_deliveries.json"
+    journal.write_bytes(journal.read_bytes()[:20])
+    outcome = _expire(settings, catalog)
+    assert (outcome.snapshots_expired, outcome.resumed) == (1, False)
+    assert not journal.exists()
+
+
+def test_a_journal_that_was_not_written_to_its_end_leaves_the_one_before_it(tmp_path: Path) -> None:
+    settings, _ = make_lake(tmp_path)
+    file = JournalFile(settings, "t")
+    journal = ExpiryJournal(UUID(int=1), [1], {"file:///a": 3}, 7)
+    file.write(journal)
+    folder = settings.state_dir / "maintenance"
+    # What a kill between writing and renaming leaves.
+    (folder / "expiry-t.part").write_bytes(b'{"table_uuid":')
+    assert file.read() == journal
+    later = ExpiryJournal(UUID(int=1), [2], {}, 8)
+    file.write(later)
+    assert file.read() == later
+    assert [path.name for path in folder.iterdir()] == ["expiry-t.json"]
 
 
 def test_a_writer_that_never_pauses_loses_no_row_and_no_commit(tmp_path: Path) -> None:
