@@ -12,8 +12,8 @@ _ROWS_STAY = (Operation.APPEND, Operation.REPLACE)
 def changed_hours(table: IcebergTable, since_sequence: int | None) -> frozenset[int]:
     """The hours, counted from the epoch, of the table's partitions by hour with files newer than a sequence number.
 
-    None: all hours with files. Compaction keeps the sequence number of what it rewrites, or the highest of it: so what
-    it rewrites is new only where some of its rows are.
+    None: all hours with files. A file that compaction wrote is new, though its rows are not: such an hour is read once
+    more.
     """
     current = table.current_snapshot()
     if current is None:
