@@ -25,7 +25,8 @@ class RowsLostError(ExplainedError):
     def __init__(self, run_id: str, added: int, expected: int) -> None:
         super().__init__(
             f"batch {run_id}: silver took {added} rows, {expected} were new to it: a second stream, or another tool, "
-            "writes to this lake. End that one, then `firehose rebuild silver`"
+            "writes to this lake. End that one, roll bronze and quarantine back where it wrote to them too "
+            "(`firehose verify` says so), then `firehose rebuild silver`"
         )
 
 

@@ -4,7 +4,9 @@ import threading
 from typing import Any
 
 import pytest
+from pyspark.sql import functions as f
 
+from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.crash_points import CrashPoint, crashing
 from firehose_dagster.streams.bronze_replay import replay_from_bronze
 from firehose_dagster.streams.layer_failures import LayerFailedError
@@ -134,6 +136,8 @@ def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(scenario: Scenario
 def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenario, inserted: Message) -> None:
     scenario.send(*trades(1, 4))
     scenario.run()
+    bronze = scenario.catalog.load_table(BRONZE.identifier).current_snapshot()
+    assert bronze is not None
     stranger = Scenario(scenario.settings, scenario.spark, scenario.catalog, topic={0: [*scenario.topic[0]]})
     stranger.send(inserted)
     stranger.run()
@@ -143,8 +147,35 @@ def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenar
     scenario.kill()
     with pytest.raises(RowsLostError, match=r"silver took 1 rows, 2 were new to it.*`firehose rebuild silver`"):
         scenario.started()
+    # What a second stream left in bronze stands there twice.
+    scenario.spark.sql(f"CALL lake.system.rollback_to_snapshot('{BRONZE.identifier}', {bronze.snapshot_id})")
+    _make_silver_anew(scenario)
+
+
+def test_a_row_that_a_tool_inserted_fails_the_batch_and_the_next_start_until_silver_is_made_anew(
+    scenario: Scenario,
+) -> None:
+    scenario.send(*trades(1, 4))
+    scenario.run()
+    at = trade(5, 2)["trade_time"]
+    row = scenario.spark.table(SILVER.spark_identifier).where("agg_id = 4")
+    row.withColumns({"agg_id": f.lit(5).cast("long"), "event_ts": f.timestamp_micros(f.lit(at))}).writeTo(
+        SILVER.spark_identifier
+    ).append()
+    scenario.send(trade(5, 2), trade(6, 2.5))
+    with pytest.raises(LayerFailedError, match="silver took 1 rows, 2 were new to it"):
+        scenario.run()
+    scenario.kill()
+    with pytest.raises(RowsLostError, match="silver took 1 rows, 2 were new to it"):
+        scenario.started()
+    _make_silver_anew(scenario)
+
+
+def _make_silver_anew(scenario: Scenario) -> None:
+    """As `firehose rebuild silver` does, and the stream behind it."""
     empty_for_rebuild(scenario.spark, scenario.catalog, scenario.settings, "silver")
     replay_from_bronze(scenario.spark, scenario.catalog, scenario.settings, scenario.started(), threading.Event())
+    scenario.run()
     scenario.stop()
     assert scenario.count("crypto_silver_trades") == 6
     scenario.require_proven()
