@@ -24,7 +24,7 @@ from rich.table import Table
 from firehose_dagster_tests.guards.guard import ROOT, Guard, guards_of, lists
 
 _TESTS_FAILED = 1
-_FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

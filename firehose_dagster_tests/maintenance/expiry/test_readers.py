@@ -1,10 +1,12 @@
 """A reader that pins keeps its snapshot; one that comes too late is told so."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from firehose_dagster.maintenance.expiry import readers
 from firehose_dagster.maintenance.expiry.plan import ExpiryPolicy, Needs
 from firehose_dagster.maintenance.expiry.readers import PinRefusedError, pin, pins_of, release
 from firehose_dagster.maintenance.expiry.table_expiry import Expiry
@@ -52,11 +54,20 @@ def test_a_snapshot_that_expiry_may_be_about_to_take_cannot_be_pinned(tmp_path: 
     assert list(pins_of(catalog.load_table(IDENTIFIER))) == []
 
 
-def test_an_old_snapshot_that_a_tag_holds_can_be_pinned(tmp_path: Path) -> None:
+class _AnHourLater(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) + HOUR
+
+
+def test_an_old_snapshot_that_a_tag_holds_can_be_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, catalog = make_lake(tmp_path)
     first = append(catalog, 0)
-    catalog.load_table(IDENTIFIER).manage_snapshots().create_tag(first, "sealed").commit()
     append(catalog, 1)
+    monkeypatch.setattr(readers, "datetime", _AnHourLater)
+    with pytest.raises(PinRefusedError, match="was superseded at"):
+        pin(catalog, "reader", {IDENTIFIER: first}, min_age=timedelta(minutes=1), lasts=HOUR)
+    catalog.load_table(IDENTIFIER).manage_snapshots().create_tag(first, "sealed").commit()
     (held,) = pin(catalog, "reader", {IDENTIFIER: first}, min_age=timedelta(minutes=1), lasts=HOUR)
     assert held.snapshot_id == first
 
