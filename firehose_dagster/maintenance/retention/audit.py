@@ -48,7 +48,8 @@ def roll_up_audit(catalog: Catalog, keep_days: int, *, now: datetime | None = No
     """Sum up the days older than `keep_days`, one commit each: (day, rows before, rows after); nothing for 0 days.
 
     A run sums up a month at most; one that is killed has summed up some days and not the others. Raises
-    ``CommitFailedException`` where a writer was first; the next run goes on.
+    ``CommitFailedException`` where a writer was first, ``ValidationException`` where its rows are of the day; the next
+    run goes on.
     """
     if keep_days == 0:
         return
