@@ -283,7 +283,7 @@ def test_a_new_hole_has_only_the_hours_read_again_that_it_may_fill(
 
 def test_holes_in_other_files_are_no_new_holes(lake: GrowingLake) -> None:
     lake.hold((range(1, 5), NINE), (range(8, 10), TEN))
-    lake.hole(5, 5)
+    lake.hole(6, 6)
     lake.look()
     holes = lake.catalog.load_table(OPS_EXCHANGE_HOLES.identifier)
     holes.overwrite(holes.scan().to_arrow())
