@@ -126,8 +126,7 @@ def _unreachable_data(
     needed: set[str] = set()
     for snapshot in line.values():
         removed_at = snapshot.sequence_number or 0
-        if not any(each < removed_at for each in gone_at):
-            continue
+        # Also of removals before all that goes: what a rolled-back commit shares is needed by what stays before it.
         for location, size, came_at in files.removals(snapshot):
             if any(came_at <= each < removed_at for each in gone_at):
                 candidates[location] = size

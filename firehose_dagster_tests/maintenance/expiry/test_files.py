@@ -83,6 +83,30 @@ def test_an_overwritten_file_goes_with_the_last_snapshot_that_had_it(tmp_path: P
     assert both == {file: Path(file.removeprefix("file://")).stat().st_size}
 
 
+def test_a_rolled_back_snapshot_takes_no_file_that_an_older_one_needs(tmp_path: Path) -> None:
+    _, catalog = make_lake(tmp_path)
+    first = append(catalog, 0)
+    rolled_back = append(catalog, 1)
+    catalog.load_table(IDENTIFIER).manage_snapshots().rollback_to_snapshot(first).commit()
+    overwrite(catalog, 0)
+    table = catalog.load_table(IDENTIFIER)
+    found = unreachable_without(MetadataFiles(table.io), table.metadata, frozenset({rolled_back})).data
+    # Of the two files that it has, the older one is the first snapshot's too.
+    assert [location.split("attempted_at_day=")[1][:10] for location in found] == ["2026-03-02"]
+
+
+def test_a_file_that_was_taken_back_stays_for_the_snapshot_that_had_it_first(tmp_path: Path) -> None:
+    _, catalog = make_lake(tmp_path)
+    append(catalog, 0)
+    (file,) = on_disk(catalog.load_table(IDENTIFIER), "data")
+    overwrite(catalog, 0)
+    catalog.load_table(IDENTIFIER).add_files([file], check_duplicate_files=False)
+    taken_back = current_id(catalog)
+    catalog.load_table(IDENTIFIER).delete("spike_id = 'spike-0'")
+    table = catalog.load_table(IDENTIFIER)
+    assert unreachable_without(MetadataFiles(table.io), table.metadata, frozenset({taken_back})).data == {}
+
+
 def test_the_sizes_that_the_metadata_tells_are_those_on_disk(tmp_path: Path) -> None:
     _, catalog = make_lake(tmp_path)
     append(catalog, 0)
