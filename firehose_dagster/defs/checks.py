@@ -76,11 +76,18 @@ verify_promises = dg.define_asset_job(
 )
 
 
-@dg.schedule(
+@dg.sensor(
     job=verify_promises,
-    name="verify_every_15_minutes",
-    cron_schedule="*/15 * * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+    name="verify_what_was_materialized",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Verifies the lake once after each materialization of gold: each quarter of an hour while it streams.",
 )
-def every_quarter_of_an_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def verify_what_was_materialized(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    newest = context.instance.get_latest_materialization_event(dg.AssetKey([GOLD.name]))
+    if newest is None:
+        return dg.SkipReason("gold was never materialized")
+    last = context.instance.get_run_records(dg.RunsFilter(job_name=verify_promises.name), limit=1)
+    if last and last[0].create_timestamp.timestamp() > newest.timestamp:
+        return dg.SkipReason("verified since gold was materialized")
     return run_unless_one_is_unfinished(context.instance, verify_promises.name)

@@ -10,6 +10,7 @@ from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.telling import told_if_possible
+from firehose_dagster.local.dagster_runs import STREAMS_JOB
 from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.lease import lease_is_held
 from firehose_dagster.streams.progress import read_progress
@@ -58,7 +59,7 @@ class LayerReporter:
         self._is_green, self._next_word_at = False, 0.0
         with told_if_possible("a layer's failure"):
             self._context.log.error(f"{error}; bronze goes on")
-            _report(self._context.instance, _results(error.table.name, str(error)))
+            _report(self._context, _results(error.table.name, str(error)))
 
     def took_batch(self) -> None:
         """Take note of a batch that all layers took."""
@@ -67,22 +68,27 @@ class LayerReporter:
             # The query waits meanwhile: not at each batch where Dagster takes no word.
             self._next_word_at = now + _AGAIN_AFTER_SECONDS
             with told_if_possible("that all layers take batches"):
-                _report(self._context.instance, _results())
+                _report(self._context, _results())
                 self._is_green = True
 
 
-def _report(instance: dg.DagsterInstance, results: Sequence[dg.AssetCheckResult]) -> None:
+def _report(context: dg.AssetExecutionContext, results: Sequence[dg.AssetCheckResult]) -> None:
+    """As events of the stream's own run: so they stay valid for whatever that run materializes later."""
     for result in results:
         assert result.asset_key is not None  # noqa: S101 - set below
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=result.asset_key,
-                check_name=CHECK,
-                passed=result.passed,
-                severity=result.severity,
-                metadata=result.metadata,
-            )
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=result.asset_key,
+            check_name=CHECK,
+            passed=result.passed,
+            severity=result.severity,
+            metadata=result.metadata,
         )
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+            job_name=STREAMS_JOB,
+            event_specific_data=evaluation,
+        )
+        context.instance.report_dagster_event(event, run_id=context.op_execution_context.run_id)
 
 
 def _results(failing: str | None = None, why: str | None = None) -> list[dg.AssetCheckResult]:

@@ -1,4 +1,8 @@
-"""What the stream tells Dagster: progress as materializations, health as observations, at most one a minute each."""
+"""What the stream tells Dagster: its progress as an observation each minute, a materialization each quarter of an hour.
+
+A check that is older than its asset's newest materialization counts as not evaluated in Dagster, and a verification
+takes its time: materialized each minute, no layer would ever be seen green.
+"""
 
 import threading
 import time
@@ -18,6 +22,7 @@ from firehose_dagster.streams.progress import StreamProgress
 
 _REPORT_EVERY_SECONDS = 60.0
 """The event log must stay small: a row an asset a minute is 1,440 a day."""
+MATERIALIZE_EVERY_SECONDS = 900.0
 
 
 class StreamReporter:
@@ -33,6 +38,7 @@ class StreamReporter:
         self._batches: list[BatchAudit] = []
         self._progress: StreamProgress | None = None
         self._reported_at: float | None = None
+        self._materialized_at: float | None = None
 
     def add(self, audit: BatchAudit, progress: StreamProgress) -> None:
         """Take note of a batch."""
@@ -41,7 +47,10 @@ class StreamReporter:
             self._progress = progress
 
     def report_if_due(self) -> None:
-        """Report what came since the last report: at once the first time, then each minute. What fails is not told."""
+        """Report what came since the last report: at once the first time, then each minute. What fails is not told.
+
+        The first report, and one each quarter of an hour, is a materialization, the others are observations.
+        """
         now = time.monotonic()
         if self._reported_at is not None and now - self._reported_at < _REPORT_EVERY_SECONDS:
             return
@@ -51,15 +60,22 @@ class StreamReporter:
         if not batches or progress is None:
             return
         self._reported_at = now
+        is_due = self._materialized_at is None or now - self._materialized_at >= MATERIALIZE_EVERY_SECONDS
         with told_if_possible("the progress of the stream"):
-            self._report(batches, progress)
+            self._report(batches, progress, dg.AssetMaterialization if is_due else dg.AssetObservation)
+            self._materialized_at = now if is_due else self._materialized_at
 
-    def _report(self, batches: list[BatchAudit], progress: StreamProgress) -> None:
+    def _report(
+        self,
+        batches: list[BatchAudit],
+        progress: StreamProgress,
+        kind: type[dg.AssetMaterialization] | type[dg.AssetObservation],
+    ) -> None:
         figures = _figures(batches)
         for key, table in self._tables.items():
             # The audit's rows are buffered for some seconds, so its own count may lag behind the figures beside it.
             metadata = {**table_report(self._catalog, table), **figures}
-            self._context.log_event(dg.AssetMaterialization(key, metadata=metadata))
+            self._context.log_event(kind(key, metadata=metadata))
             if table is OPS_AUDIT:
                 self._context.log_event(dg.AssetObservation(key, metadata=_health(batches, progress)))
 

@@ -15,7 +15,8 @@ MetadataEntry = int | float | str | dg.MetadataValue[Any]
 """What an event's metadata is made of."""
 
 OWNERS = ["team:market-data"]
-_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=5), fail_window=timedelta(minutes=15))
+_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(minutes=20), fail_window=timedelta(minutes=40))
+"""Of a stream that materializes each quarter of an hour."""
 
 
 def asset_spec(
@@ -26,7 +27,7 @@ def asset_spec(
     kinds: set[str],
     is_streamed: bool = False,
 ) -> dg.AssetSpec:
-    """The asset named as the table. One that `is_streamed` is late when it was not written for some minutes."""
+    """The asset named as the table. One that `is_streamed` is late when it was not materialized for 20 minutes."""
     return dg.AssetSpec(
         key=dg.AssetKey([table.name]),
         deps=deps,

@@ -9,9 +9,9 @@ from typing import cast
 import dagster as dg
 import pytest
 
-from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
 from firehose_dagster.defs import checks
-from firehose_dagster.defs.checks import every_quarter_of_an_hour, promises, verify_promises
+from firehose_dagster.defs.checks import promises, verify_promises, verify_what_was_materialized
 from firehose_dagster.defs.held_state import held_if_long
 from firehose_dagster.defs.maintenance_pool import POOL
 from firehose_dagster.defs.resources import FirehoseResource
@@ -23,15 +23,22 @@ from firehose_dagster.verification.report import VerificationReport
 from firehose_dagster_tests.verification.small_lake import small_lake, write
 
 
-def test_no_verification_is_started_beside_one_that_goes_on(tmp_path: Path) -> None:
+def test_each_materialization_is_verified_once_and_by_one_run_at_a_time(tmp_path: Path) -> None:
     @dg.job(name="verify_promises")
     def job() -> None: ...
 
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        context = dg.build_schedule_context(instance=instance)
-        assert isinstance(every_quarter_of_an_hour(context), dg.RunRequest)
+        context = dg.build_sensor_context(instance=instance)
+        assert isinstance(verify_what_was_materialized(context), dg.SkipReason)
+        instance.report_runless_asset_event(dg.AssetMaterialization(GOLD.name))
+        assert isinstance(verify_what_was_materialized(context), dg.RunRequest)
         instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        assert isinstance(every_quarter_of_an_hour(context), dg.SkipReason)
+        assert isinstance(verify_what_was_materialized(context), dg.SkipReason)
+        instance.report_runless_asset_event(dg.AssetMaterialization(GOLD.name))
+        assert isinstance(verify_what_was_materialized(context), dg.SkipReason)
+        (going_on,) = instance.get_runs()
+        instance.report_run_canceled(going_on)
+        assert isinstance(verify_what_was_materialized(context), dg.RunRequest)
 
 
 def test_it_takes_turns_with_maintenance_and_ends_in_time() -> None:

@@ -108,9 +108,9 @@ def test_jobs_sensors_and_schedules_are_there(loaded: dg.Definitions) -> None:
         "gateway_keep_alive",
         "streams_keep_alive",
         "spike_sensor",
+        "verify_what_was_materialized",
     }
     assert {schedule.name for schedule in repository.schedule_defs} >= {
-        "verify_every_15_minutes",
         "expire_snapshots_every_20_minutes",
         "remove_orphans_weekly",
     }

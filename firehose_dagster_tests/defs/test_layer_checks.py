@@ -62,13 +62,13 @@ def test_what_an_earlier_host_left_red_is_green_with_the_first_batch_of_the_next
 
 
 def test_the_host_goes_on_where_dagster_takes_no_word_of_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(*_: object) -> None:
+    def locked(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
     with dg.DagsterInstance.ephemeral() as instance:
         reporter = LayerReporter(dg.build_asset_context(instance=instance))
         with monkeypatch.context() as patched:
-            patched.setattr(dg.DagsterInstance, "report_runless_asset_event", locked)
+            patched.setattr(dg.DagsterInstance, "report_dagster_event", locked)
             reporter.took_batch()
             reporter.failed(LayerFailedError(GOLD, "OSError: full"))
         reporter.took_batch()

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(900)]
 needs_browser = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 GOLD = "crypto_gold_minute"
+SILVER_CHECKS = 5
 LINEAGE = {
     # What each is made from, back to the exchange. The graph cuts long names in their middle.
     "ops_audit": ("_aggtrades", "kafka_bi", "crypto_b", "crypto_sil", "crypto_quarantine", "crypto_gold_minute"),
@@ -69,6 +70,23 @@ def test_the_graph_leads_back_to_the_exchange(
 def test_a_materialization_shows_what_went_in_and_out(demo: RunningDemo, page: webdriver.Chrome, images: Path) -> None:
     open_page(page, f"{demo.url}/assets/{GOLD}?view=events", "rows to silver")
     save_picture(page, images / "gold-materialization.png")
+
+
+@needs_browser
+def test_soon_after_the_first_trades_the_checks_of_silver_are_green(
+    demo: RunningDemo, page: webdriver.Chrome, images: Path
+) -> None:
+    until(lambda: "SUCCESS" in {run["status"] for run in demo.runs("verify_promises")}, "no verification succeeded")
+    open_page(page, f"{demo.url}/assets/crypto_silver_trades?view=checks", "silver_is_contiguous")
+    WebDriverWait(page, 60).until(lambda shown: _seen(shown).count("Succeeded") == SILVER_CHECKS)
+    save_picture(page, images / "checks-of-silver.png")
+    assert "Failed" not in _seen(page)
+
+
+@needs_browser
+def test_the_schedules_and_sensors_are_seen(demo: RunningDemo, page: webdriver.Chrome, images: Path) -> None:
+    open_page(page, f"{demo.url}/automation", "verify_what_was_materialized")
+    save_picture(page, images / "automation.png")
 
 
 @needs_browser
@@ -168,6 +186,10 @@ def _materialize_gold(demo: RunningDemo, page: webdriver.Chrome, picture: Path) 
     open_page(page, f"{demo.url}/runs/{run_id}", "trade_stream")
     save_picture(page, picture)
     assert demo.status_of(run_id) == "SUCCESS"
+
+
+def _seen(page: webdriver.Chrome) -> str:
+    return str(page.execute_script("return document.body.innerText"))
 
 
 def _pid(demo: RunningDemo, pid_of: Callable[[RunningDemo], int]) -> int | None:

@@ -223,7 +223,7 @@ function symbolRow(entry, end) {
     gap.title = "minutes of the last hour of which trades are missing, or whose predecessor is not known";
     complete.append(gap);
   }
-  const spikes = made("td", "wide");
+  const spikes = made("td", "wide tags");
   if (entry.price_spikes) spikes.append(made("span", "tag price", `price ${entry.price_spikes}`));
   if (entry.volume_spikes) spikes.append(made("span", "tag volume", `vol ${entry.volume_spikes}`));
   if (entry.spike_status === "none") spikes.append(made("span", "quiet", "–"));
