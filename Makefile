@@ -112,7 +112,7 @@ guards: setup ## Take guards out of the code, one at a time, and see their tests
 
 .PHONY: docs
 docs: setup ## Take the README's pictures of the running UI; needs Chromium and chromedriver
-	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ' firehose_dagster_tests/demo
+	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -m chaos -k 'graph or materializ or checks_of_silver' firehose_dagster_tests/demo
 	FIREHOSE_IMAGES=docs/images $(BIN)/pytest -k 'nothing_is_cut_off and wide' firehose_dagster_tests/api/test_page.py
 
 .PHONY: clean
