@@ -15,7 +15,7 @@ from firehose_dagster.status.report import (
 MOST_LAG = timedelta(seconds=30)
 """Ten times what a live stream needs; catching up after an outage is told as degraded, for it is late."""
 LONGEST_SILENCE = timedelta(minutes=5)
-"""The freshness policy of the layers warns at the same age."""
+"""A stream that takes trades makes a batch a second."""
 LONGEST_WITHOUT_A_LOOK = timedelta(hours=1)
 """Completeness is looked at every five minutes, in the hours that changed."""
 MOST_SNAPSHOTS = 10_000

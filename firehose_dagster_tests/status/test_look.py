@@ -76,13 +76,11 @@ def test_what_silver_tells_is_found_behind_a_commit_of_maintenance(tmp_path: Pat
     assert (streams.batch_ms, streams.watermark) == (1_500, datetime(2026, 1, 1, 10, 20, tzinfo=UTC))
 
 
-def test_of_completeness_the_newest_look_at_each_hour_of_the_last_day_counts(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
-    write(settings, small_lake())
-    now = datetime.now(UTC)
-    sealed = {
+def _sealed(moment: datetime, checked_at: datetime) -> dict[str, Any]:
+    """The hour of the moment, of which all is held."""
+    return {
         "symbol": "ALPHA",
-        "hour": now.replace(minute=0, second=0, microsecond=0),
+        "hour": moment.replace(minute=0, second=0, microsecond=0),
         "expected": 10,
         "present": 10,
         "exchange_holes": 0,
@@ -91,8 +89,15 @@ def test_of_completeness_the_newest_look_at_each_hour_of_the_last_day_counts(tmp
         "is_sealed": True,
         "seal_version": 1,
         "silver_snapshot_id": 1,
-        "checked_at": now,
+        "checked_at": checked_at,
     }
+
+
+def test_of_completeness_the_newest_look_at_each_hour_of_the_last_day_counts(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    now = datetime.now(UTC)
+    sealed = _sealed(now, checked_at=now)
     before = sealed | {"present": 7, "missing": 3, "is_sealed": False, "checked_at": now - timedelta(minutes=5)}
     long_ago = before | {"symbol": "BETA", "hour": now - timedelta(hours=25)}
     append(settings, OPS_COMPLETENESS, [sealed, before, long_ago], {})
@@ -124,20 +129,8 @@ def test_completeness_that_has_not_looked_for_an_hour_of_trades_is_told(
     write(settings, small_lake())
     now = datetime.now(UTC)
     append(settings, SILVER, [], {WATERMARK: str(round((now - timedelta(minutes=10)).timestamp() * 1_000_000))})
-    look_row = {
-        "symbol": "ALPHA",
-        "hour": (now - timedelta(hours=2)).replace(minute=0, second=0, microsecond=0),
-        "expected": 10,
-        "present": 10,
-        "exchange_holes": 0,
-        "missing": 0,
-        "missing_ranges": "[]",
-        "is_sealed": True,
-        "seal_version": 1,
-        "silver_snapshot_id": 1,
-        "checked_at": now - timedelta(minutes=looked_minutes_ago),
-    }
-    append(settings, OPS_COMPLETENESS, [look_row], {})
+    looked = _sealed(now - timedelta(hours=2), checked_at=now - timedelta(minutes=looked_minutes_ago))
+    append(settings, OPS_COMPLETENESS, [looked], {})
     _stream_runs(settings, monkeypatch, started_at=now - timedelta(hours=3))
     assert any("does `completeness` run?" in reason for reason in look(settings).reasons) == is_overdue
 

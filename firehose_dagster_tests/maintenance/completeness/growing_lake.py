@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.instants import to_microseconds
 from firehose_dagster.contracts.position import WATERMARK
@@ -17,6 +18,8 @@ from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes
 from firehose_dagster.lake.query import run_query
 from firehose_dagster.maintenance.completeness.look import Look, look
 from firehose_dagster.settings import Settings
+from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
+from firehose_dagster.verification.pinned_lake import pin
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 NINE, TEN, ELEVEN, TWELVE = (START + timedelta(hours=hours) for hours in range(4))
@@ -91,3 +94,13 @@ def new_lake(settings: Settings) -> GrowingLake:
     catalog = open_catalog(settings)
     create_tables(catalog)
     return GrowingLake(settings, catalog)
+
+
+def silver_of(lake: GrowingLake) -> IcebergTable:
+    return lake.catalog.load_table(SILVER.identifier)
+
+
+def is_as_silver_says(lake: GrowingLake) -> bool:
+    """Whether the verification, which reads silver, tells the same."""
+    with pin(lake.settings) as pinned:
+        return completeness_equals_recomputation(pinned).ok

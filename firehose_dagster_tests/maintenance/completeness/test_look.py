@@ -6,20 +6,12 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.snapshots import Operation, Summary
 
-from firehose_dagster.contracts.instants import from_microseconds, to_microseconds
-from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
-from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.contracts.instants import from_microseconds
+from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS
 from firehose_dagster.lake.query import run_query
-from firehose_dagster.maintenance.completeness.changes import rows_may_have_left
-from firehose_dagster.maintenance.completeness.hour import HourRow
-from firehose_dagster.maintenance.completeness.look import LOCK_FILE, WINDOW_HOURS, AnotherLookError, Look
-from firehose_dagster.maintenance.completeness.store import HOUR_US, CompletenessStore, LastLook
-from firehose_dagster.settings import Settings
-from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
-from firehose_dagster.verification.pinned_lake import pin
+from firehose_dagster.maintenance.completeness.look import LOCK_FILE, AnotherLookError, Look
+from firehose_dagster.maintenance.completeness.store import CompletenessStore, LastLook
 from firehose_dagster_tests.maintenance.completeness.growing_lake import (
     ELEVEN,
     NINE,
@@ -27,14 +19,10 @@ from firehose_dagster_tests.maintenance.completeness.growing_lake import (
     TEN,
     TWELVE,
     GrowingLake,
-    new_lake,
+    is_as_silver_says,
+    silver_of,
     silver_row,
 )
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> GrowingLake:
-    return new_lake(Settings(home=tmp_path / "home"))
 
 
 def test_an_hour_lacks_is_healed_sealed_changed_and_sealed_again(lake: GrowingLake) -> None:
@@ -157,161 +145,15 @@ def test_after_the_snapshot_of_the_last_look_was_expired_everything_is_looked_at
     last = CompletenessStore(lake.catalog).last_look()
     assert last is not None
     # Meanwhile a row leaves, and nothing tells of it any more.
-    _silver(lake).delete("agg_id = 15")
+    silver_of(lake).delete("agg_id = 15")
     lake.hold((range(50, 60), START + timedelta(hours=5)))
-    _silver(lake).maintenance.expire_snapshots().by_ids(
-        [each.snapshot_id for each in _silver(lake).snapshots()[:-1]]
+    silver_of(lake).maintenance.expire_snapshots().by_ids(
+        [each.snapshot_id for each in silver_of(lake).snapshots()[:-1]]
     ).commit()
-    assert _silver(lake).snapshot_by_id(last.silver_snapshot_id) is None
+    assert silver_of(lake).snapshot_by_id(last.silver_snapshot_id) is None
     assert lake.look().hours_read == 7  # and the hour before the first
     assert [(row[4], row[5]) for row in lake.newest_rows()][:3] == [(0, "[]"), (1, "[[15,15]]"), (0, "[]")]
-    assert _is_as_silver_says(lake)
-
-
-def _silver(lake: GrowingLake) -> IcebergTable:
-    return lake.catalog.load_table(SILVER.identifier)
-
-
-def _is_as_silver_says(lake: GrowingLake) -> bool:
-    with pin(lake.settings) as pinned:
-        return completeness_equals_recomputation(pinned).ok
-
-
-def test_rows_that_left_silver_are_missing(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(10, 15), ELEVEN), (range(15, 17), TWELVE))
-    lake.hold((range(17, 20), TWELVE + timedelta(minutes=30)))
-    lake.look()
-    assert lake.newest_rows()[1] == (TEN, 5, 5, 0, 0, "[]", None, 1)
-    _silver(lake).delete("agg_id in (6, 7)")
-    lake.look()
-    assert lake.newest_rows()[1] == (TEN, 5, 3, 0, 2, "[[6,7]]", "missing", 1)
-    assert _is_as_silver_says(lake)
-
-
-def test_an_hour_of_which_every_row_left_silver_tells_of_none(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(10, 15), ELEVEN), (range(15, 17), TWELVE))
-    lake.hold((range(17, 20), TWELVE + timedelta(minutes=30)))
-    lake.look()
-    _silver(lake).delete(f"event_ts >= '{TEN.isoformat()}' and event_ts < '{ELEVEN.isoformat()}'")
-    lake.look()
-    assert lake.newest_rows() == [
-        (NINE, 4, 4, 0, 0, "[]", "start_unknown", 0),
-        (TEN, 0, 0, 0, 0, "[]", "missing_at_end", 1),
-        (ELEVEN, 10, 5, 0, 5, "[[5,9]]", "missing", 1),
-        (TWELVE, 5, 5, 0, 0, "[]", "open", 0),
-    ]
-    assert _is_as_silver_says(lake)
-
-
-def test_where_the_last_rows_of_a_symbol_left_nothing_before_them_is_proven_any_more(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(10, 12), TWELVE), symbol="GOING")
-    lake.hold((range(1, 3), TWELVE + timedelta(hours=2)), symbol="STAYING")
-    lake.look()
-    assert [row[6] for row in lake.newest_rows("GOING")] == ["start_unknown", None, None, "end_unknown"]
-    _silver(lake).delete(f"symbol = 'GOING' and event_ts >= '{TWELVE.isoformat()}'")
-    lake.look()
-    assert [(row[2], row[6]) for row in lake.newest_rows("GOING")] == [
-        (4, "start_unknown"),
-        (5, "end_unknown"),
-        (0, "end_unknown"),
-        (0, "end_unknown"),
-    ]
-    assert _is_as_silver_says(lake)
-
-
-def test_where_the_first_rows_of_a_symbol_left_it_begins_later(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(5, 10), TEN), (range(10, 15), ELEVEN), (range(15, 17), TWELVE))
-    lake.hold((range(17, 20), TWELVE + timedelta(hours=2)))
-    lake.look()
-    _silver(lake).delete(f"event_ts < '{ELEVEN.isoformat()}'")
-    lake.look()
-    assert [(row[2], row[6]) for row in lake.newest_rows()[:4]] == [
-        (0, "start_unknown"),
-        (0, "start_unknown"),
-        (5, "start_unknown"),
-        (2, None),
-    ]
-    assert _is_as_silver_says(lake)
-
-
-@pytest.mark.parametrize(
-    ("operation", "may_have_left"),
-    [
-        (Operation.APPEND, False),
-        # As compaction commits: the files are others, the rows are the same.
-        (Operation.REPLACE, False),
-        (Operation.OVERWRITE, True),
-        (Operation.DELETE, True),
-    ],
-)
-def test_a_commit_says_by_its_operation_whether_rows_may_have_left(
-    lake: GrowingLake, operation: Operation, may_have_left: bool
-) -> None:
-    lake.hold((range(1, 5), NINE))
-    lake.hold((range(5, 10), TEN))
-    silver = _silver(lake)
-    first, second = silver.metadata.snapshots
-    as_if = second.model_copy(update={"summary": Summary(operation=operation)})
-    silver.metadata = silver.metadata.model_copy(update={"snapshots": [first, as_if]})
-    assert rows_may_have_left(silver, first.snapshot_id) is may_have_left
-    assert not rows_may_have_left(silver, second.snapshot_id)
-
-
-def test_a_new_hole_has_only_the_hours_read_again_that_it_may_fill(
-    lake: GrowingLake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake.hold((range(1, 5), NINE), (range(8, 10), TEN), symbol="ETHUSDT")
-    lake.hold((range(1, 5), NINE), (range(6, 10), TEN))
-    lake.hold((range(12, 14), START + timedelta(days=4)), (range(14, 16), START + timedelta(days=5)))
-    lake.look()
-    lake.hole(10, 11)
-    loaded: list[int | None] = []
-    since = CompletenessStore.since
-
-    def noted(store: CompletenessStore, hour: int | None) -> list[HourRow]:
-        loaded.append(hour)
-        return since(store, hour)
-
-    monkeypatch.setattr(CompletenessStore, "since", noted)
-    # BTCUSDT lacks id 5 too, days before, and ETHUSDT the ids 5 to 7.
-    assert lake.look().hours_read == 2
-    four_days_on = to_microseconds(START + timedelta(days=4)) // HOUR_US
-    assert loaded == [four_days_on - WINDOW_HOURS]
-    assert [row[3:6] for row in lake.newest_rows() if row[1] > row[2]] == [(0, 1, "[[5,5]]"), (2, 0, "[]")]
-    assert _is_as_silver_says(lake)
-
-
-def test_holes_in_other_files_are_no_new_holes(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(8, 10), TEN))
-    lake.hole(6, 6)
-    lake.look()
-    holes = lake.catalog.load_table(OPS_EXCHANGE_HOLES.identifier)
-    holes.overwrite(holes.scan().to_arrow())
-    assert lake.look().hours_read == 0
-
-
-def test_where_a_hole_is_told_no_more_its_ids_are_missing_again(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE), (range(8, 10), TEN))
-    lake.hole(5, 7)
-    lake.look()
-    assert lake.newest_rows()[1][3:5] == (3, 0)
-    lake.catalog.load_table(OPS_EXCHANGE_HOLES.identifier).delete("first_agg_id = 5")
-    lake.look()
-    assert lake.newest_rows()[1][3:5] == (0, 3)
-
-
-def test_after_a_rollback_everything_is_looked_at_again(lake: GrowingLake) -> None:
-    lake.hold((range(1, 5), NINE))
-    table = lake.catalog.load_table(SILVER.identifier)
-    first = table.current_snapshot()
-    assert first is not None
-    lake.hold((range(5, 10), TEN))
-    lake.look()
-    table = lake.catalog.load_table(SILVER.identifier)
-    table.manage_snapshots().set_current_snapshot(first.snapshot_id).commit()
-    lake.hold(([5, 6, 9], TEN))
-    assert lake.look().hours_read == 3
-    assert lake.newest_rows()[1][1:6] == (5, 3, 0, 2, "[[7,8]]")
+    assert is_as_silver_says(lake)
 
 
 def test_of_two_looks_at_once_one_works(lake: GrowingLake) -> None:
