@@ -10,6 +10,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException
 
 from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.maintenance.expiry import table_expiry
 from firehose_dagster.maintenance.expiry.table_expiry import Expiry
 from firehose_dagster_tests.maintenance.expiry.expiring import AT_ONCE, expire, files_of, ids_in, needs_nothing
 from firehose_dagster_tests.maintenance.small_tables import (
@@ -62,10 +63,13 @@ def test_a_table_rolled_back_onto_a_snapshot_that_is_to_go_keeps_it(tmp_path: Pa
     assert ids_in(catalog) == ["spike-0"]
 
 
+@pytest.mark.parametrize("knows_iceberg_requirements_alone", [False, True], ids=["embedded", "as a REST catalog"])
 def test_a_table_rolled_back_in_the_moment_of_the_commit_keeps_its_snapshot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows_iceberg_requirements_alone: bool
 ) -> None:
     settings, catalog = make_lake(tmp_path)
+    if knows_iceberg_requirements_alone:
+        monkeypatch.setattr(table_expiry, "MetastoreCatalog", ())
     first = append(catalog, 0)
     append(catalog, 1)
     _right_before_the_commit(
