@@ -61,10 +61,11 @@ def run_streams(
     Where a layer fails twice at one place of the topic, bronze goes on alone and all layers are tried again later, ever
     less often; with `until_caught_up` that ends in ``StreamFailedError`` once bronze has the topic.
 
-    Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``TopicUnusableError`` where the
-    topic does not fit what the lake holds, ``StreamFailedError`` where a batch failed and bronze could not go on or
-    silver took other rows than the batch had for it, ``RowsLostError`` where that is so since an earlier run,
-    ``LakeTroubleError`` where disk, catalog or clock is in the way outside of a batch.
+    Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``LeaseLostError`` where the lease's
+    file was deleted while it ran, ``TopicUnusableError`` where the topic does not fit what the lake holds,
+    ``StreamFailedError`` where a batch failed and bronze could not go on or silver took other rows than the batch had
+    for it, ``RowsLostError`` where that is so since an earlier run, ``LakeTroubleError`` where disk, catalog or clock
+    is in the way outside of a batch.
     """
     callbacks = _Callbacks(on_batch, on_failure, on_watch)
     with explained(settings):
@@ -101,7 +102,8 @@ def _run(
     try:
         if rebuild is not None:
             empty_for_rebuild(spark, catalog, settings, rebuild)
-        host = _Host(spark, catalog, settings, stop, callbacks, until_caught_up, from_bronze=rebuild == "silver")
+        from_bronze = rebuild == "silver"
+        host = _Host(spark, catalog, settings, lease, stop, callbacks, until_caught_up, from_bronze=from_bronze)
         return host.run()
     finally:
         lease.release()
@@ -117,6 +119,7 @@ class _Host:
         spark: SparkSession,
         catalog: Catalog,
         settings: Settings,
+        lease: StreamLease,
         stop: threading.Event,
         callbacks: _Callbacks,
         until_caught_up: bool,
@@ -126,6 +129,7 @@ class _Host:
         self._spark = spark
         self._catalog = catalog
         self._settings = settings
+        self._lease = lease
         self._stop = stop
         self._until_caught_up = until_caught_up
         self._callbacks = callbacks
@@ -198,6 +202,7 @@ class _Host:
         try:
             query.start(starting_offsets, until_caught_up=self._until_caught_up)
             while query.is_active and not self._stop.wait(_WATCH_INTERVAL_SECONDS):
+                self._lease.require_held()
                 if self._callbacks.on_watch is not None:
                     self._callbacks.on_watch()
                 if deadline is not None and time.monotonic() >= deadline:

@@ -27,6 +27,10 @@ class StreamAlreadyRunningError(ExplainedError):
     """Another process writes to this lake."""
 
 
+class LeaseLostError(ExplainedError):
+    """The lock file was deleted or replaced under the stream that holds it: the next stream would not be refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeaseOwner:
     """Who holds the lease, as it said when it took it."""
@@ -78,6 +82,7 @@ class StreamLease:
         self._jvm: Any = spark._jvm
         self._settings = settings
         self._channel: Any = None
+        self._locked_file: tuple[int, int] | None = None
 
     def take(self, name: str) -> None:
         """Raises ``StreamAlreadyRunningError`` where another one was faster, in this process or in another."""
@@ -90,6 +95,7 @@ class StreamLease:
             self._channel.close()
             refuse_if_held(self._settings)
             raise StreamAlreadyRunningError(f"the lake under {self._settings.home} is written by another process")
+        self._locked_file = _file_identity(path)
         owner = {"pid": os.getpid(), "name": name, "since": datetime.now(UTC).isoformat(timespec="seconds")}
         _owner_path(self._settings).write_text(json.dumps(owner))
         logger.info("lease taken pid=%d name=%s", os.getpid(), name)
@@ -102,10 +108,28 @@ class StreamLease:
             time.sleep(_BETWEEN_TRIES_SECONDS)
         return False
 
+    def require_held(self) -> None:
+        """Raises ``LeaseLostError`` where the lock's file is not there any more, or is another one."""
+        path = _lock_path(self._settings)
+        if _file_identity(path) != self._locked_file:
+            raise LeaseLostError(
+                f"{path} was deleted or replaced while this stream ran: a second one would not have been refused. "
+                "This one stopped; start one again, and look with `firehose verify` whether two have written"
+            )
+
     def release(self) -> None:
         """Let the next writer in."""
         self._channel.close()
         logger.info("lease released pid=%d", os.getpid())
+
+
+def _file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode: a name can be another file's, and the number of a file that is open is not given again."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _lock_path(settings: Settings) -> Path:

@@ -15,6 +15,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams import host, topic_offsets
 from firehose_dagster.streams.host import run_streams
 from firehose_dagster.streams.layer_failures import LayerFailedError
+from firehose_dagster.streams.lease import LeaseLostError
 from firehose_dagster.streams.query import StreamFailedError
 from firehose_dagster.streams.silver_layer import RowsLostError
 from firehose_dagster.streams.topic_offsets import TopicOffsets
@@ -35,6 +36,8 @@ class FakeLease:
     def __init__(self, spark: SparkSession, settings: Settings) -> None: ...
 
     def take(self, name: str) -> None: ...
+
+    def require_held(self) -> None: ...
 
     def release(self) -> None: ...
 
@@ -111,6 +114,18 @@ def test_where_it_cannot_be_written_then_the_terminate_is_still_a_terminate(
     monkeypatch.setattr(FakePass, "close_error", OSError("no space left on device"))
     with pytest.raises(TerminatedError):
         run(on_watch=_terminated)
+    assert FakePass.closed == 1
+
+
+def test_a_stream_whose_lease_is_gone_stops_though_nobody_asked_it_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: FakeLease) -> None:
+        raise LeaseLostError("streams.lease was deleted")
+
+    monkeypatch.setattr(FakeLease, "require_held", lost)
+    with pytest.raises(LeaseLostError):
+        run()
     assert FakePass.closed == 1
 
 

@@ -18,6 +18,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams import lease as lease_module
 from firehose_dagster.streams.host import run_streams
 from firehose_dagster.streams.lease import (
+    LeaseLostError,
     StreamAlreadyRunningError,
     StreamLease,
     lease_is_held,
@@ -191,3 +192,22 @@ def test_a_second_stream_in_the_same_jvm_is_refused_and_the_first_keeps_the_lock
         assert lease_is_held(settings)
     finally:
         first.release()
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("replaced", [False, True])
+def test_who_holds_a_lease_whose_file_was_deleted_learns_it_and_what_to_do(
+    spark: SparkSession, tmp_path: Path, replaced: bool
+) -> None:
+    settings = Settings(home=tmp_path / "home")
+    lease = StreamLease(spark, settings)
+    lease.take("the stream")
+    try:
+        lease.require_held()
+        (settings.state_dir / "streams.lease").unlink()
+        if replaced:
+            (settings.state_dir / "streams.lease").touch()
+        with pytest.raises(LeaseLostError, match=r"streams\.lease was deleted or replaced .* start one again"):
+            lease.require_held()
+    finally:
+        lease.release()
