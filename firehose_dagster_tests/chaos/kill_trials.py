@@ -28,7 +28,7 @@ class Verdict:
 
     kill: Kill
     recovery_seconds: float | None
-    """From the last kill to the next commit of silver; None where none came in time."""
+    """From the last kill to the next batch that all layers took; None where none came in time."""
     breaches: Sequence[str]
     """What `verify` said last; empty: every promise holds."""
 
@@ -47,7 +47,7 @@ def carry_out(
         for target in kill.targets:
             _kill(pids[target])
         killed_at, killed = datetime.now(UTC), time.monotonic()
-        recovered = wait_until(lambda at=killed_at: _committed_since(settings, at), RECOVERY_PATIENCE_SECONDS)  # type: ignore[misc] # bound now
+        recovered = wait_until(lambda at=killed_at: took_a_batch_since(settings, at), RECOVERY_PATIENCE_SECONDS)  # type: ignore[misc] # bound now
         recovery_seconds = time.monotonic() - killed if recovered else None
         breaches: list[str] = []
 
@@ -69,9 +69,10 @@ def _kill(pid_of: PidOf) -> None:
             return
 
 
-def _committed_since(settings: Settings, moment: datetime) -> bool:
+def took_a_batch_since(settings: Settings, moment: datetime) -> bool:
+    """Whether the newest word of the stream is of a batch behind `moment`: it also shows its start, and a failure."""
     progress = read_progress(settings)
-    return progress is not None and progress.batches > 0 and progress.updated_at > moment
+    return progress is not None and progress.batches > 0 and progress.failing is None and progress.updated_at > moment
 
 
 def _breaches(settings: Settings) -> list[str]:
