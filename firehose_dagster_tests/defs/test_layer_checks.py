@@ -1,7 +1,10 @@
 """A layer that fails is red, with those behind it; bronze and what is before it stay green."""
 
 import sqlite3
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -9,9 +12,15 @@ import pytest
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster.defs import streams as streams_module
 from firehose_dagster.defs.layer_checks import CHECK, LayerReporter, layers_take_batches
-from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
+from firehose_dagster.defs.streams import trade_stream
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams.batch_audit import NO_ROWS
+from firehose_dagster.streams.host import OnBatch, OnFailure
 from firehose_dagster.streams.layer_failures import LayerFailedError
+from firehose_dagster.streams.progress import StreamProgress
 
 TABLES = (BRONZE, QUARANTINE, SILVER, GOLD, SPIKES, OPS_AUDIT)
 
@@ -52,6 +61,40 @@ def test_the_layer_that_failed_is_red_and_not_one_that_its_error_names() -> None
         assert [name for name, passed in _passed(instance).items() if not passed] == [
             *("crypto_gold_minute", "crypto_spikes", "ops_audit")
         ]
+
+
+def test_what_the_host_says_of_its_layers_is_what_the_checks_of_its_assets_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def run(
+        _: Settings,
+        stop: threading.Event,
+        *,
+        on_batch: OnBatch | None = None,
+        on_failure: OnFailure | None = None,
+        **__: object,
+    ) -> None:
+        if on_failure is not None:
+            on_failure(LayerFailedError(GOLD, "OSError: full"))
+        seen.append([name for name, passed in _passed(instance).items() if not passed])
+        if on_batch is not None:
+            now = datetime.now(UTC)
+            on_batch(NO_ROWS, StreamProgress(pid=1, started_at=now, updated_at=now))
+        seen.append([name for name, passed in _passed(instance).items() if not passed])
+
+    monkeypatch.setattr(streams_module, "run_streams", run)
+    monkeypatch.setattr(LakeSparkResource, "session", lambda *_: SimpleNamespace(stop=lambda: None))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [trade_stream],
+            instance=instance,
+            resources={"firehose": FirehoseResource(home=str(tmp_path)), "spark": LakeSparkResource()},
+            run_config={"ops": {"trade_stream": {"config": {"continuous": True}}}},
+        )
+    assert result.success
+    assert seen == [["crypto_gold_minute", "crypto_spikes", "ops_audit"], []]
 
 
 def test_what_an_earlier_host_left_red_is_green_with_the_first_batch_of_the_next() -> None:
