@@ -58,7 +58,10 @@ def earlier_code(which: str, folder: Path) -> EarlierCode:
         changes = _git("log", "--format=%H", f"-S{WITHOUT_DETAIL}", "--", "firehose_dagster/contracts")
         commit = _before(changes.splitlines()[-1] if changes else "")
     if not commit:
-        pytest.skip("the history that was cloned does not reach so far back")
+        pytest.skip(
+            "NOT TESTED: a lake of earlier code. The history that was cloned does not reach back to it: "
+            "`git fetch --unshallow`, and in CI `fetch-depth: 0`"
+        )
     packed = subprocess.run(
         [str(GIT), "archive", commit, "firehose_dagster"], cwd=ROOT, capture_output=True, check=True
     )

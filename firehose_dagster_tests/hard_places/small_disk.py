@@ -11,6 +11,12 @@ import pytest
 
 _BALLAST = "ballast"
 _PAGE_BYTES = 4_096
+_REMEDY = (
+    "It needs a small file system, which only root may mount: run the tests of firehose_dagster_tests/hard_places as "
+    "root, in a container with --cap-add=SYS_ADMIN, or within `unshare --user --map-root-user --mount`"
+)
+_CI_PAGE = "GITHUB_STEP_SUMMARY"
+"""Where GitHub names the file that it shows on the run's own page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,16 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[SmallDisk]:
-    """Mount one at `place`; the test is skipped where this user may not."""
+    """Mount one at `place`; where this user may not, the test is skipped, and CI says so on its own page."""
     place.mkdir(parents=True, exist_ok=True)
     command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "firehose-test", str(place)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
-        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+        reason = f"NOT TESTED: a full disk. {_REMEDY} (mount said: {mounted.stderr.strip()})"
+        if _CI_PAGE in os.environ:
+            with Path(os.environ[_CI_PAGE]).open("a") as page:
+                page.write(f"{reason}\n\n")
+        pytest.skip(reason)
     try:
         yield SmallDisk(place)
     finally:
