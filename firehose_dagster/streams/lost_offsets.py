@@ -1,9 +1,10 @@
 """Records that the topic lost before any table had them: refused, or accepted as an incident that the audit tells."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from pyiceberg.catalog import Catalog
 
@@ -13,14 +14,21 @@ from firehose_dagster.lake.row_filters import equals
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import NO_ROWS, BatchAudit
 from firehose_dagster.streams.topic_offsets import TopicUnusableError
-from firehose_dagster.streams.trade_pass import TradePass
 
 logger = logging.getLogger(__name__)
 
+Losses = Mapping[int, Sequence[tuple[int, int]]]
+"""First offset lost and the one after the last, by partition, in order. Some may overlap."""
 
-def accept_loss(
-    settings: Settings, catalog: Catalog, trade_pass: TradePass, lost: Mapping[int, tuple[int, int]]
-) -> None:
+
+class Teller(Protocol):
+    """Who writes to the audit."""
+
+    def tell(self, audit: BatchAudit) -> None:
+        """Write a row, at once."""
+
+
+def accept_loss(settings: Settings, catalog: Catalog, teller: Teller, lost: Mapping[int, tuple[int, int]]) -> None:
     """Write one row of kind ``incident:offsets_lost`` with the first offset lost and the one after the last, once.
 
     The trades among them are missing ids like any others: completeness finds them, the gateway heals them.
@@ -51,5 +59,18 @@ def accept_loss(
         offsets_end=ends,
         detail=f"retention removed {records} records unread: {where}",
     )
-    trade_pass.tell(incident)
+    teller.tell(incident)
     logger.error("offsets lost records=%d where=%s", records, where)
+
+
+def told_losses(catalog: Catalog) -> Losses:
+    """What was accepted so far: no table has these offsets, and none will."""
+    told = catalog.load_table(OPS_AUDIT.identifier).scan(
+        row_filter=equals("kind", OFFSETS_LOST), selected_fields=("offsets_start", "offsets_end")
+    )
+    losses: dict[int, list[tuple[int, int]]] = {}
+    for row in told.to_arrow().to_pylist():
+        first = Position.from_json(row["offsets_start"]).offsets
+        for partition, end in Position.from_json(row["offsets_end"]).offsets.items():
+            losses.setdefault(partition, []).append((first[partition], end))
+    return {partition: sorted(ranges) for partition, ranges in losses.items()}

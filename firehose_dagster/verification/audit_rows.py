@@ -85,15 +85,28 @@ def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
 
 
 def lost_offsets(lake: PinnedLake) -> dict[int, list[tuple[int, int]]]:
-    """By partition the first offset and the one after the last of records that the topic lost, in order, as told."""
-    lost: dict[int, list[tuple[int, int]]] = {}
+    """By partition the first offset and the one after the last of records that the topic lost, in order, as told.
+
+    Ranges that overlap or touch are one: a topic may lose more at a place from which no batch was taken meanwhile.
+    """
+    told: dict[int, list[tuple[int, int]]] = {}
     for starts, ends in lake.connection.execute(
         "SELECT DISTINCT offsets_start, offsets_end FROM audit WHERE kind = ?", [OFFSETS_LOST]
     ).fetchall():
         first = _offsets(starts)
         for partition, end in _offsets(ends).items():
-            lost.setdefault(partition, []).append((first[partition], end))
-    return {partition: sorted(ranges) for partition, ranges in lost.items()}
+            told.setdefault(partition, []).append((first[partition], end))
+    return {partition: _united(ranges) for partition, ranges in told.items()}
+
+
+def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    united: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if united and start <= united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
 
 
 def run_ids_recorded_twice(lake: PinnedLake) -> dict[str, int]:
