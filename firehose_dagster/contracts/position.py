@@ -20,7 +20,7 @@ WATERMARK = "firehose.watermark-us"
 """On silver, and on ops_completeness of that silver: highest event_ts held minus the lateness allowed, epoch
 microseconds."""
 TOPIC_ID = "firehose.topic-id"
-"""On silver: what the broker calls the topic; one that was made anew under the old name has another."""
+"""On bronze and silver: what the broker calls the topic; one that was made anew under the old name has another."""
 SILVER_SNAPSHOT = "firehose.silver-snapshot-id"
 """On gold and ops_completeness: the silver snapshot that their rows are a function of."""
 SILVER_SEQUENCE = "firehose.silver-sequence-number"

@@ -1,7 +1,7 @@
 """Where the query must start, so that nothing is read twice or missed: from what the tables say, and the topic has."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from firehose_dagster.contracts.position import Position
@@ -27,14 +27,16 @@ class StartPlan:
         return json.dumps({topic: {str(partition): offset for partition, offset in sorted(self.offsets.items())}})
 
 
-def plan_start(silver: Position, bronze: Position, topic: TopicOffsets, held_topic_id: str | None) -> StartPlan:
+def plan_start(silver: Position, bronze: Position, topic: TopicOffsets, held_topic_ids: Collection[str]) -> StartPlan:
     """Start behind what silver holds. Pure.
 
-    Raises ``TopicUnusableError`` where the topic is not the one that the tables were filled from.
+    `held_topic_ids` are what the tables were told; none where they were not. Raises ``TopicUnusableError`` where the
+    topic is not the one that the tables were filled from.
     """
-    if held_topic_id is not None and topic.topic_id is not None and held_topic_id != topic.topic_id:
+    other = sorted(each for each in held_topic_ids if topic.topic_id is not None and each != topic.topic_id)
+    if other:
         raise TopicUnusableError(
-            f"topic {silver.topic} was made anew: the lake was filled from the one with id {held_topic_id}, the broker "
+            f"topic {silver.topic} was made anew: the lake was filled from the one with id {other[0]}, the broker "
             f"now has {topic.topic_id}, and its offsets mean other records; use a new home, or a topic of a new name"
         )
     needs_bronze = False

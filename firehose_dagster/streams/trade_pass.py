@@ -59,11 +59,11 @@ class TradePass:
     ) -> None:
         """Reads where the tables stand, and repairs what a crash left undone behind silver.
 
-        `topic_id` is what the broker calls the topic, kept with silver. Raises ``LayerFailedError``.
+        `topic_id` is what the broker calls the topic, kept with bronze and silver. Raises ``LayerFailedError``.
         """
         self._settings = settings
         self._on_batch = on_batch
-        self._bronze = BronzeLayer(spark, catalog, settings)
+        self._bronze = BronzeLayer(spark, catalog, settings, topic_id)
         self._at_work: Table = OPS_AUDIT
         self._quarantine = LayerTable(spark, catalog, QUARANTINE, settings)
         self._silver = SilverLayer(spark, catalog, settings, topic_id)

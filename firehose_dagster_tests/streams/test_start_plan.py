@@ -1,6 +1,7 @@
 """Where the query starts, from what the tables say and the topic has."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 
@@ -12,12 +13,12 @@ TOPIC = TopicOffsets(begins={0: 3, 1: 0}, ends={0: 20, 1: 5}, topic_id="first")
 NOTHING = Position("trades", {})
 
 
-def plan(silver: dict[int, int], bronze: dict[int, int] | None = None, topic_id: str | None = None) -> StartPlan:
-    return plan_start(Position("trades", silver), Position("trades", bronze or silver), TOPIC, topic_id)
+def plan(silver: dict[int, int], bronze: dict[int, int] | None = None, topic_ids: Collection[str] = ()) -> StartPlan:
+    return plan_start(Position("trades", silver), Position("trades", bronze or silver), TOPIC, topic_ids)
 
 
 def test_the_query_starts_behind_silver_and_at_the_beginning_of_what_was_never_read() -> None:
-    made = plan({0: 20}, topic_id="first")
+    made = plan({0: 20}, topic_ids=["first"])
     assert json.loads(made.starting_offsets("trades")) == {"trades": {"0": 20, "1": -2}}
     assert (made.needs_bronze, made.lost) == (False, {})
 
@@ -54,4 +55,9 @@ def test_a_topic_that_lacks_a_partition_the_lake_holds_is_refused() -> None:
 
 def test_a_topic_of_another_id_is_refused_though_its_offsets_would_fit() -> None:
     with pytest.raises(TopicUnusableError, match=r"made anew: .* id zeroth, the broker now has first"):
-        plan({0: 5}, topic_id="zeroth")
+        plan({0: 5}, topic_ids=["zeroth"])
+
+
+def test_a_topic_that_only_one_of_two_tables_was_filled_from_is_refused() -> None:
+    with pytest.raises(TopicUnusableError, match=r"made anew: .* id zeroth, the broker now has first"):
+        plan({0: 5}, topic_ids=["first", "zeroth"])

@@ -1,0 +1,25 @@
+"""Bronze alone writes as the whole pass does: a small batch is one file, whatever partitions it came from."""
+
+import pytest
+
+from firehose_dagster.contracts.trade_tables import BRONZE
+from firehose_dagster.streams.bronze_pass import BronzePass
+from firehose_dagster_tests.streams.scenario import Scenario, records, trades
+
+pytestmark = pytest.mark.spark
+
+
+def test_a_small_batch_of_several_partitions_is_one_file(scenario: Scenario) -> None:
+    scenario.send(*trades(1, 20))
+    scenario.send(*trades(1, 20, symbol="ETHUSDT"), partition=1)
+    rows = [
+        (partition, offset, value)
+        for partition, values in scenario.topic.items()
+        for offset, value in enumerate(values)
+    ]
+    received = records(scenario.spark, rows, scenario.settings.topic).repartition(2, "partition")
+    bronze = BronzePass(scenario.spark, scenario.catalog, scenario.settings)
+    bronze.expect(len(rows))
+    bronze.process(received, "query", 1)
+    files = scenario.catalog.load_table(BRONZE.identifier).inspect.files()
+    assert files.column("record_count").to_pylist() == [40]
