@@ -14,7 +14,9 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.verification.bronze_offsets import bronze_offsets_are_contiguous
 from firehose_dagster.verification.completeness_recomputed import completeness_equals_recomputation
 from firehose_dagster.verification.conservation import audit_adds_up, rows_are_conserved
-from firehose_dagster.verification.data_files import data_files_are_listed_once, listed_files_are_there
+from firehose_dagster.verification.damaged_files import UNREADABLE, files_can_be_read
+from firehose_dagster.verification.data_files import NAME as DATA_FILES
+from firehose_dagster.verification.data_files import data_files_are_listed_once
 from firehose_dagster.verification.gold_recomputed import gold_equals_recomputation
 from firehose_dagster.verification.pinned_lake import PinnedLake, pin
 from firehose_dagster.verification.quarantine_rows import quarantine_is_explained
@@ -31,7 +33,8 @@ from firehose_dagster.verification.spike_events import spikes_have_their_events
 logger = logging.getLogger(__name__)
 
 EMPTY = "the lake holds no trade yet"
-UNREADABLE = "a file of the lake is gone: nothing else could be judged"
+DAMAGED = "files of the lake are gone or damaged: nothing else could be judged; docs/runbook.md says what to do"
+_NOT_JUDGED = "could not be judged: "
 
 
 def verify(
@@ -39,18 +42,18 @@ def verify(
 ) -> VerificationReport:
     """Pin one consistent state of the lake and judge it, within `holding`. It may be run while the stream writes.
 
-    A check that cannot be made (a value overflows, a file is damaged) is a breach that says why. Where a file that a
-    table lists is gone, the one check made says which. Raises what pyiceberg raises when the catalog cannot be reached,
-    and ValueError where the state can no longer be pinned.
+    A check that cannot be made (a value overflows) is a breach that says why. Where that is for a file that is gone or
+    damaged, `data_files_are_listed_once` says which, alone where no state of the lake could be pinned. Raises what
+    pyiceberg raises when the catalog cannot be reached, and StateExpiredError.
     """
     try:
         with pin(settings) as lake, holding(lake):
             report = _report(lake, settings)
-    except (duckdb.IOException, OSError):
-        gone = listed_files_are_there(open_catalog(settings))
-        if gone.ok:
+    except UNREADABLE:
+        damaged = files_can_be_read(open_catalog(settings))
+        if damaged.ok:
             raise
-        report = VerificationReport(pinned={}, checks=(gone,), symbols=(), remarks=(UNREADABLE,))
+        report = VerificationReport(pinned={}, checks=(damaged,), symbols=(), remarks=(DAMAGED,))
     logger.info("lake verified ok=%s breaches=%d", report.ok, sum(check.breaches for check in report.checks))
     return report
 
@@ -70,11 +73,15 @@ def _report(lake: PinnedLake, settings: Settings) -> VerificationReport:
         "gold_equals_recomputation": lambda: gold_equals_recomputation(lake, settings),
         "spikes_have_their_events": lambda: spikes_have_their_events(lake),
         "completeness_equals_recomputation": lambda: completeness_equals_recomputation(lake),
-        "data_files_are_listed_once": lambda: data_files_are_listed_once(lake),
+        DATA_FILES: lambda: data_files_are_listed_once(lake),
     }
-    checks = tuple(_judged(name, judge) for name, judge in judges.items())
+    checks = {name: _judged(name, judge) for name, judge in judges.items()}
+    if any(example.startswith(_NOT_JUDGED) for check in checks.values() for example in check.examples):
+        damaged = files_can_be_read(lake.catalog)
+        if not damaged.ok:
+            checks[DATA_FILES] = damaged
     remarks = _remarks(lake, empty=not holdings)
-    return VerificationReport(pinned=_pinned(lake), checks=checks, symbols=holdings, remarks=remarks)
+    return VerificationReport(pinned=_pinned(lake), checks=tuple(checks.values()), symbols=holdings, remarks=remarks)
 
 
 def _judged(name: str, judge: Callable[[], Check]) -> Check:
@@ -82,7 +89,7 @@ def _judged(name: str, judge: Callable[[], Check]) -> Check:
         return judge()
     except (duckdb.Error, pa.ArrowException, OSError, ArithmeticError) as error:
         message = " ".join(str(error).split())
-        return Check(name=name, table="", figures={}, breaches=1, examples=(f"could not be judged: {message}",))
+        return Check(name=name, table="", figures={}, breaches=1, examples=(f"{_NOT_JUDGED}{message}",))
 
 
 def _pinned(lake: PinnedLake) -> Mapping[str, int | str]:

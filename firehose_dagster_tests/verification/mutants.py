@@ -1,44 +1,20 @@
 """Kinds of damage to a lake. What is hit follows from a number, and so does what must be told of it."""
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import Position
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
+from firehose_dagster_tests.verification.file_mutants import FILE_MUTANTS
+from firehose_dagster_tests.verification.mutant import Draw, Finding, Mutate
 from firehose_dagster_tests.verification.small_lake import Row
 from firehose_dagster_tests.verification.stored_lake import StoredLake, StoredRow
 
 UNIT = Decimal("0.00000001")
 MICROSECOND = timedelta(microseconds=1)
-
-Option = TypeVar("Option")
-
-
-class Finding(NamedTuple):
-    """What `verify` must say of a mutant: the check that fails, and what and where."""
-
-    check: str
-    told: str
-
-
-class Draw(random.Random):
-    """Which row is hit is by chance, which kind of row in turn, so that a few seeds reach them all."""
-
-    def __init__(self, kind: str, number: int) -> None:
-        super().__init__(f"{kind}/{number}")
-        self._number = number
-
-    def in_turn(self, options: Sequence[Option]) -> Option:
-        """The next one at each number."""
-        return options[self._number % len(options)]
-
-
-Mutate = Callable[[StoredLake, Draw], Finding]
 
 
 def row_dropped(lake: StoredLake, draw: Draw) -> Finding:
@@ -109,13 +85,6 @@ def batch_reordered(lake: StoredLake, draw: Draw) -> Finding:
     )
 
 
-def file_deleted(lake: StoredLake, draw: Draw) -> Finding:
-    table = draw.in_turn((BRONZE, SILVER, QUARANTINE, GOLD, SPIKES, OPS_AUDIT))
-    file = draw.choice(lake.files(table))
-    lake.delete(file)
-    return Finding("data_files_are_listed_once", f"{table.name} lists file://{file}, which is not there")
-
-
 def gold_row_stale(lake: StoredLake, draw: Draw) -> Finding:
     """The row as it was before the minute's last trade."""
     hit = draw.choice(lake.rows(GOLD))
@@ -181,10 +150,10 @@ MUTANTS: dict[str, Mutate] = {
     "a row is doubled": row_doubled,
     "a row is altered by one unit": row_altered_by_one_unit,
     "a batch is reordered": batch_reordered,
-    "a file is deleted": file_deleted,
     "a gold row is stale": gold_row_stale,
     "a spike is missing": spike_missing,
     "an audit row is off by one": audit_row_off_by_one,
+    **FILE_MUTANTS,
 }
 
 

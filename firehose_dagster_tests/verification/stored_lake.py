@@ -50,6 +50,22 @@ class StoredLake:
         """These rows in place of the one."""
         self.alter(stored.file, lambda held: [*held[: stored.place], *rows, *held[stored.place + 1 :]])
 
+    def listing_file(self, table: Table, kind: str) -> str:
+        """The location of the table's `metadata`, or of its current `manifest list` or first `manifest`."""
+        held = open_catalog(self.settings).load_table(table.identifier)
+        snapshot = held.current_snapshot()
+        assert snapshot is not None
+        return {
+            "metadata": held.metadata_location,
+            "manifest list": snapshot.manifest_list,
+            "manifest": snapshot.manifests(held.io)[0].manifest_path,
+        }[kind]
+
+    def overwrite(self, file: Path, content: bytes) -> None:
+        """Other bytes in the file's place."""
+        self._keep(file)
+        file.write_bytes(content)
+
     def delete(self, file: Path) -> None:
         """Take the file away."""
         self._keep(file)

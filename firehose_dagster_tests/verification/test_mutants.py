@@ -9,7 +9,8 @@ from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.verification.verify import verify
 from firehose_dagster_tests.verification.judging import failed, settings_of, told
-from firehose_dagster_tests.verification.mutants import MUTANTS, Draw
+from firehose_dagster_tests.verification.mutant import Draw
+from firehose_dagster_tests.verification.mutants import MUTANTS
 from firehose_dagster_tests.verification.small_lake import Row, small_lake, write
 from firehose_dagster_tests.verification.stored_lake import StoredLake
 
