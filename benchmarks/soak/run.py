@@ -1,6 +1,9 @@
 """Soak: six hours of market in some minutes, and what grows meanwhile: memory, open files, event log, ticks, metadata.
 
-`python -m benchmarks.soak.run [--minutes 30] [--market-hours 6] [--rate 5] [--warm-up 2] [--every 10]`
+`python -m benchmarks.soak.run [--minutes 30] [--market-hours 6] [--rate 5] [--warm-up 2] [--every 10] [--require-flat]`
+
+With `--require-flat` the exit code is 1 where the second half's slope of memory, open files, event log, ticks or runs
+is above its bound, or the lake is not proven at the end. The bounds, by the minute, and why these: `flatness.py`.
 
 What is compressed: the market (the exchange plays an archive of `--market-hours` in `--minutes`, so gold's minutes, the
 hours of partitions, seals and compaction pass that much faster), the pauses between micro-batches (none), and
@@ -21,11 +24,13 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.soak.flatness import growing
 from benchmarks.soak.market import write_market
 from benchmarks.soak.samples import Sample, take_sample
 from firehose_dagster.lake.query import run_query
@@ -41,13 +46,15 @@ _BATCH_SECONDS = """
 """
 
 
-def main() -> None:
+def main() -> int:
+    """Run, report; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30, help="real time behind the warm-up")
     parser.add_argument("--market-hours", type=float, default=6)
     parser.add_argument("--rate", type=float, default=5, help="trades a second of market, over all symbols")
     parser.add_argument("--warm-up", type=float, default=2, help="minutes; the JIT and the caches fill")
     parser.add_argument("--every", type=float, default=10, help="seconds between two samples")
+    parser.add_argument("--require-flat", action="store_true", help="exit code 1 where something grows")
     options = parser.parse_args()
     os.environ |= {"FIREHOSE_TRIGGER_INTERVAL_MS": "0", "FIREHOSE_SNAPSHOT_MIN_AGE_MINUTES": "1"}
     with tempfile.TemporaryDirectory(prefix="firehose-soak-") as folder:
@@ -59,7 +66,13 @@ def main() -> None:
             samples = _watch(demo, options.minutes * 60, options.every)
             seconds = [row["seconds"] for row in run_query(demo.settings, _BATCH_SECONDS).to_pylist()]
             verified = demo.firehose("verify", "--format", "json").returncode == 0
-    _report(options, speed, samples, seconds, verified=verified)
+    second_half = _report(options, speed, samples, seconds, verified=verified)
+    if not options.require_flat:
+        return 0
+    grown = growing(second_half)
+    for line in grown:
+        print(f"not flat: {line}", file=sys.stderr)
+    return 0 if verified and not grown else 1
 
 
 def _watch(demo: RunningDemo, seconds: float, every_seconds: float) -> list[Sample]:
@@ -77,7 +90,8 @@ def _watch(demo: RunningDemo, seconds: float, every_seconds: float) -> list[Samp
 
 def _report(
     options: argparse.Namespace, speed: float, samples: Sequence[Sample], seconds: list[float], *, verified: bool
-) -> None:
+) -> dict[str, float]:
+    """Print the table and the figures; the slopes of the second half."""
     first, last = samples[0], samples[-1]
     minutes = (last.at_seconds - first.at_seconds) / 60
     batches = last.batches - first.batches
@@ -108,6 +122,7 @@ def _report(
         "a_minute_of_the_second_half": {name: round(slope, 3) for name, slope in second_half.items()},
     }
     print(json.dumps(figures))
+    return second_half
 
 
 def _slope(samples: Sequence[Sample], name: str) -> float:
@@ -116,4 +131,4 @@ def _slope(samples: Sequence[Sample], name: str) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
