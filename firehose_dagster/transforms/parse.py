@@ -2,18 +2,17 @@
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
-from pyspark.sql.types import StringType, StructField, StructType
 
 from firehose_dagster.contracts.columns import PRICE, QTY, Decimal
 from firehose_dagster.contracts.message import MESSAGE_FIELDS
 from firehose_dagster.contracts.rules import EARLIEST_TRADE_TIME_US, LATEST_TRADE_TIME_US, RULES, Rule
+from firehose_dagster.transforms.message_fields import CORRUPT, with_fields
 
-_CORRUPT = "corrupt_text"
-# Every field is read as text and converted by itself, so that one bad field neither hides nor alters the others.
-_TEXT_FIELDS = StructType([StructField(name, StringType()) for name in (*MESSAGE_FIELDS, _CORRUPT)])
 # The parser stops behind the first object; a second one, or garbage, must not vanish.
 _FLAT_OBJECT = r"^\\s*[{][^{}]*[}]\\s*$"
-_JSON_OPTIONS = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT}
+_DECIMALS = {"price": PRICE, "qty": QTY}
+_FITTING = {name: next(rule for rule in RULES if rule.name == f"{name}_fits_its_type") for name in _DECIMALS}
+"""Judged once, for the decimals are made by them: a column each, of the rule's name."""
 
 
 def parse(records: DataFrame) -> DataFrame:
@@ -30,25 +29,17 @@ def parse(records: DataFrame) -> DataFrame:
         f.col("partition").alias("kafka_partition"),
         f.col("offset").alias("kafka_offset"),
         f.col("timestamp").alias("kafka_timestamp"),
-    ).withColumn("fields", f.from_json("value", _TEXT_FIELDS, _JSON_OPTIONS))
-    typed = text.select(
+    )
+    read = with_fields(text).select(
         "*",
-        f.expr(f"fields is not null and fields.{_CORRUPT} is null and value rlike '{_FLAT_OBJECT}'").alias("is_object"),
-        f.col("fields.symbol").alias("symbol"),
-        _long("agg_id"),
-        f.expr(_quoted("price")).alias("price_text"),
-        _decimal("price", PRICE),
-        f.expr(_quoted("qty")).alias("qty_text"),
-        _decimal("qty", QTY),
-        _long("first_trade_id"),
-        _long("last_trade_id"),
-        _long("trade_time"),
-        _long("event_time"),
+        f.expr(f"fields is not null and fields.{CORRUPT} is null and value rlike '{_FLAT_OBJECT}'").alias("is_object"),
+        *(f.col(f"fields.{name}").alias(name) for name in MESSAGE_FIELDS if name not in (*_DECIMALS, "received_at")),
+        *(_quoted(name).alias(f"{name}_text") for name in _DECIMALS),
         _moment("trade_time").alias("event_ts"),
         _moment("received_at").alias("received_at"),
-        f.expr("case fields.is_buyer_maker when 'true' then true when 'false' then false end").alias("is_buyer_maker"),
-        f.col("fields.source").alias("source"),
     )
+    fitted = read.select("*", *(f.expr(rule.predicate).alias(rule.name) for rule in _FITTING.values()))
+    typed = fitted.select("*", *(_decimal(name, type_).alias(name) for name, type_ in _DECIMALS.items()))
     return typed.select(
         "symbol",
         "agg_id",
@@ -77,32 +68,23 @@ def is_valid() -> Column:
     return f.size("reasons") == 0
 
 
-def _long(name: str) -> Column:
-    return f.expr(f"try_cast(fields.{name} as bigint)").alias(name)
-
-
-def _quoted(name: str) -> str:
+def _quoted(name: str) -> Column:
     """The field's text, null where it is a JSON number: Spark's parser takes that through a float."""
     # Our own gateway writes no space there, and to look for a text is ten times as quick as to match a pattern.
     found = f'contains(value, \'"{name}":"\') or value rlike \'"{name}"\\\\s*:\\\\s*"\''
-    return f"case when {found} then fields.{name} end"
+    return f.expr(f"case when {found} then fields.{name} end")
 
 
 def _decimal(name: str, type_: Decimal) -> Column:
-    fits = next(rule for rule in RULES if rule.name == f"{name}_fits_its_type").predicate.replace(
-        f"{name}_text", _quoted(name)
-    )
     # A cast alone would round what does not fit.
-    return f.expr(
-        f"case when {fits} then try_cast(fields.{name} as decimal({type_.precision}, {type_.scale})) end"
-    ).alias(name)
+    number = f"try_cast({name}_text as decimal({type_.precision}, {type_.scale}))"
+    return f.expr(f"case when {_FITTING[name].name} then {number} end")
 
 
 def _moment(name: str) -> Column:
-    micros = f"try_cast(fields.{name} as bigint)"
     return f.expr(
-        f"case when {micros} between {EARLIEST_TRADE_TIME_US} and {LATEST_TRADE_TIME_US - 1} "
-        f"then timestamp_micros({micros}) end"
+        f"case when fields.{name} between {EARLIEST_TRADE_TIME_US} and {LATEST_TRADE_TIME_US - 1} "
+        f"then timestamp_micros(fields.{name}) end"
     )
 
 
@@ -116,4 +98,5 @@ def _reasons() -> Column:
 
 
 def _judged(rule: Rule) -> str:
-    return f"(not is_object or ({rule.predicate}))" if rule.needs_object else f"({rule.predicate})"
+    holds = rule.name if rule in _FITTING.values() else f"({rule.predicate})"
+    return f"(not is_object or {holds})" if rule.needs_object else holds

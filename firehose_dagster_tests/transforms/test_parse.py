@@ -65,6 +65,11 @@ def test_a_valid_message_is_typed_without_loss(spark: SparkSession) -> None:
     assert row == {**GOOD, "price": "100.50000000", "qty": "0.25000000"}
 
 
+def test_a_price_that_does_not_fit_is_null_and_not_rounded(spark: SparkSession) -> None:
+    value = json.dumps({**GOOD, "price": "1.123456789"}).encode()
+    assert _parsed(spark, [value], "price", "reasons") == [{"price": None, "reasons": ["price_fits_its_type"]}]
+
+
 def test_a_record_that_cannot_be_read_keeps_its_text_and_coordinates(spark: SparkSession) -> None:
     (_, row) = _parsed(spark, [b"{}", b"hello"], "value", "kafka_topic", "kafka_partition", "kafka_offset", "agg_id")
     assert row == {
