@@ -1,96 +1,133 @@
 """A crash between any two effects of a batch is repaired by replaying, however the batches are then cut."""
 
+import math
 import threading
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
-from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
+from firehose_dagster.contracts.ops_tables import OPS_AUDIT
+from firehose_dagster.contracts.table import Table
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.crash_points import CrashPoint, crashing
+from firehose_dagster.settings import Settings
+from firehose_dagster.streams import batch_audit
 from firehose_dagster.streams.bronze_replay import replay_from_bronze
 from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.rebuild import empty_for_rebuild
 from firehose_dagster.streams.silver_layer import RowsLostError
-from firehose_dagster_tests.streams.scenario import Message, Scenario, trade, trades
+from firehose_dagster_tests.chaos.sweep import STREAM_POINTS
+from firehose_dagster_tests.defs.test_alert_crashes import POSTED
+from firehose_dagster_tests.streams.crashed_batches import (
+    REFUSAL,
+    Left,
+    calm,
+    held,
+    left_since,
+    refusing_commits,
+    require_all_taken_once,
+    revised_gold,
+    second,
+    third,
+)
+from firehose_dagster_tests.streams.scenario import Message, Scenario, new_scenario, trade, trades
 
 pytestmark = pytest.mark.spark
 
-
-ALERT_POINTS = {CrashPoint.ALERT_SELECTED, CrashPoint.ALERT_POSTED, CrashPoint.ALERT_RECORDED}
-"""Passed by the alert job; see test_alerts.py."""
-HOST_POINTS = {CrashPoint.LEASE_TAKEN}
-"""Passed before there is a pass; the sweep over processes has it."""
-PASS_POINTS = [point for point in CrashPoint if point not in ALERT_POINTS | HOST_POINTS]
-
-
-def _calm() -> list[Message]:
-    return [trade(agg_id, agg_id, price="100", qty="1") for agg_id in range(1, 13)]
-
-
-def _second() -> list[Message | bytes]:
-    """A spike, a duplicate, a conflict, two bad rows, a late row of another symbol."""
-    return [
-        trade(13, 13, price="100", qty="50"),
-        trade(12, 12, price="100", qty="1"),
-        b"no trade",
-        trade(5, 5, price="7"),
-        trade(14, 14, price="100", qty="1"),
-        trade(1, 0, symbol="ETHUSDT"),
-        trade(15, 15, price="0"),
-        trade(15, 15, price="130", qty="1"),
-    ]
+LEFT = {
+    # bronze, quarantine, silver, spikes, gold, audit
+    CrashPoint.BATCH_PLANNED: Left((0, 0, 0, 0, 0, 0)),
+    CrashPoint.BRONZE_COMMITTED: Left((1, 0, 0, 0, 0, 0)),
+    CrashPoint.BATCH_CLASSIFIED: Left((1, 0, 0, 0, 0, 0)),
+    CrashPoint.QUARANTINE_COMMITTED: Left((1, 1, 0, 0, 0, 0)),
+    CrashPoint.SILVER_COMMITTED: Left((1, 1, 1, 0, 0, 0)),
+    CrashPoint.SPIKES_FILE_WRITTEN: Left((1, 1, 1, 0, 0, 0), unlisted=frozenset({SPIKES.name})),
+    CrashPoint.SPIKES_COMMITTED: Left((1, 1, 1, 1, 0, 0)),
+    CrashPoint.GOLD_FILE_WRITTEN: Left((1, 1, 1, 1, 0, 0), unlisted=frozenset({GOLD.name})),
+    CrashPoint.GOLD_COMMITTED: Left((1, 1, 1, 1, 1, 0)),
+    CrashPoint.AUDIT_BUFFERED: Left((1, 1, 1, 1, 1, 0)),
+    CrashPoint.BATCH_DONE: Left((1, 1, 1, 1, 1, 0), told=1),
+    CrashPoint.AUDIT_FILE_WRITTEN: Left((1, 1, 1, 1, 1, 0), told=1, unlisted=frozenset({OPS_AUDIT.name})),
+    CrashPoint.AUDIT_COMMITTED: Left((1, 1, 1, 1, 1, 1), told=1),
+}
+"""Each point of the pass, and what of the batch is in the lake there: the point lies where its name says."""
 
 
 @pytest.fixture(scope="module")
-def gold_without_a_crash() -> dict[str, list[dict[str, Any]]]:
-    """What all of these must end in, kept by the first that made it."""
-    return {}
-
-
-def _third() -> list[Message | bytes]:
-    """Another spike, a duplicate of the second part, a bad row."""
-    return [
-        trade(16, 16, price="130", qty="1"),
-        trade(13, 13, price="100", qty="50"),
-        b"[]",
-        trade(17, 17, price="130", qty="500"),
-    ]
+def gold_without_a_crash(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What all of these must end in."""
+    scenario = new_scenario(spark, Settings(home=tmp_path_factory.mktemp("without-a-crash")))
+    for messages in (calm(), second(), third()):
+        scenario.send(*messages)
+        scenario.run()
+    scenario.stop()
+    gold = revised_gold(scenario)
+    assert [row["revision"] for row in gold].count(1) == 1
+    require_all_taken_once(scenario, gold)
+    return gold
 
 
 @pytest.mark.parametrize("crashes", [pytest.param(1, marks=pytest.mark.slow), 2], ids=["once", "twice"])
-@pytest.mark.parametrize("point", PASS_POINTS)
+@pytest.mark.parametrize("point", LEFT)
 def test_after_crashes_a_replay_in_other_batches_ends_in_a_proven_lake(
-    scenario: Scenario, point: CrashPoint, crashes: int, gold_without_a_crash: dict[str, list[dict[str, Any]]]
+    gold_without_a_crash: list[dict[str, Any]],
+    scenario: Scenario,
+    monkeypatch: pytest.MonkeyPatch,
+    point: CrashPoint,
+    crashes: int,
 ) -> None:
-    scenario.send(*_calm())
+    # What is buffered is written by the clean stop alone: the points of that lie in there.
+    monkeypatch.setattr(batch_audit, "_FLUSH_EVERY_SECONDS", math.inf)
+    scenario.send(*calm())
     scenario.run()
-    for crash, messages in enumerate((_second(), _third())):
+    scenario.stop()
+    before = held(scenario)
+    for crash, messages in enumerate((second(), third())):
         scenario.send(*messages)
         if crash < crashes:
             with crashing(point):
                 scenario.run(rows_a_batch=20 - crash)
-                # What is buffered is written by the clean stop: its points lie in there.
                 scenario.stop()
             scenario.kill()
+        if crash == 0:
+            assert left_since(before, held(scenario)) == LEFT[point]
     scenario.run(rows_a_batch=6)
     scenario.stop()
-    scenario.require_proven()
-    assert scenario.count("crypto_bronze_aggtrade") == 24
-    assert scenario.count("crypto_silver_trades") == 18
-    assert scenario.quarantined() == [
-        (14, ["message_is_a_flat_json_object"]),
-        (15, ["same_id_has_same_content"]),
-        (18, ["price_is_positive"]),
-        (22, ["message_is_a_flat_json_object"]),
-    ]
-    spikes = scenario.query("SELECT kind, epoch_us(minute) // 60000000 AS minute FROM crypto_spikes ORDER BY 2, 1")
-    assert [row["kind"] for row in spikes] == ["volume", "price", "volume"]
-    assert scenario.gold() == gold_without_a_crash.setdefault("gold", scenario.gold())
+    require_all_taken_once(scenario, gold_without_a_crash)
 
 
-def test_every_point_is_passed_by_some_sweep() -> None:
-    assert {*PASS_POINTS, *HOST_POINTS, *ALERT_POINTS} == set(CrashPoint)
+@pytest.mark.parametrize(
+    ("table", "snapshots"),
+    [
+        pytest.param(BRONZE, (0, 0, 0, 0, 0, 0), id="bronze"),
+        pytest.param(QUARANTINE, (2, 0, 0, 0, 0, 0), id="quarantine"),
+        pytest.param(SILVER, (2, 2, 0, 0, 0, 0), id="silver"),
+    ],
+)
+def test_rows_of_which_the_files_were_written_and_never_committed_come_once(
+    gold_without_a_crash: list[dict[str, Any]], scenario: Scenario, table: Table, snapshots: tuple[int, ...]
+) -> None:
+    scenario.send(*calm())
+    scenario.run()
+    scenario.stop()
+    before = held(scenario)
+    for messages, rows_a_batch in ((second(), 20), (third(), 19)):
+        scenario.send(*messages)
+        with refusing_commits(scenario.settings, table), pytest.raises(Exception, match=REFUSAL):
+            scenario.run(rows_a_batch)
+        scenario.kill()
+    assert left_since(before, held(scenario)) == Left(snapshots, unlisted=frozenset({table.name}))
+    scenario.run(rows_a_batch=6)
+    scenario.stop()
+    require_all_taken_once(scenario, gold_without_a_crash)
+    assert left_since(before, held(scenario)).unlisted == {table.name}, "they are orphans, removed after days"
+
+
+def test_every_point_is_swept() -> None:
+    assert {*STREAM_POINTS, *POSTED} == set(CrashPoint)
+    assert {CrashPoint.LEASE_TAKEN, *LEFT} == set(STREAM_POINTS)
 
 
 def test_a_crash_in_the_first_batch_of_all_is_repaired(scenario: Scenario) -> None:
@@ -104,7 +141,7 @@ def test_a_crash_in_the_first_batch_of_all_is_repaired(scenario: Scenario) -> No
 
 
 def test_two_crashes_in_a_row_at_different_steps_are_repaired(scenario: Scenario) -> None:
-    scenario.send(*_calm(), *_second())
+    scenario.send(*calm(), *second())
     with crashing(CrashPoint.QUARANTINE_COMMITTED):
         scenario.run(rows_a_batch=16)
     scenario.kill()
