@@ -61,7 +61,8 @@ def _torn(stream: Stream) -> None:
 
 
 def _without_metadata(stream: Stream) -> None:
-    for path in _files(stream, "metadata"):
+    # Its checksum too: Spark takes one that is left for another query at work, and would stop by that.
+    for path in (*_files(stream, "metadata"), *_files(stream, ".metadata.crc")):
         path.unlink()
 
 

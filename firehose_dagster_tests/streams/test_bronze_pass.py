@@ -12,14 +12,18 @@ pytestmark = pytest.mark.spark
 def test_a_small_batch_of_several_partitions_is_one_file(scenario: Scenario) -> None:
     scenario.send(*trades(1, 20))
     scenario.send(*trades(1, 20, symbol="ETHUSDT"), partition=1)
-    rows = [
-        (partition, offset, value)
+    first, second = (
+        records(
+            scenario.spark,
+            [(partition, offset, value) for offset, value in enumerate(values)],
+            scenario.settings.topic,
+        )
         for partition, values in scenario.topic.items()
-        for offset, value in enumerate(values)
-    ]
-    received = records(scenario.spark, rows, scenario.settings.topic).repartition(2, "partition")
+    )
+    received = first.union(second)
+    assert received.rdd.getNumPartitions() > 1
     bronze = BronzePass(scenario.spark, scenario.catalog, scenario.settings)
-    bronze.expect(len(rows))
+    bronze.expect(40)
     bronze.process(received, "query", 1)
     files = scenario.catalog.load_table(BRONZE.identifier).inspect.files()
     assert files.column("record_count").to_pylist() == [40]
