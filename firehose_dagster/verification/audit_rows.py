@@ -20,16 +20,21 @@ _COLUMNS = (
     "run_id",
     "kind",
     "started_at",
+    "finished_at",
     "rows_in",
     "rows_out",
     "dq_pass",
     "dq_fail",
+    "dq_fail_by_rule",
     "duplicates",
     "conflicts",
     "late_rows",
+    "gold_minutes",
+    "spikes",
     "watermark",
     "offsets_start",
     "offsets_end",
+    "silver_snapshot_id",
 )
 
 
@@ -40,17 +45,33 @@ class AuditRow:
     run_id: str
     kind: str
     started_at: datetime
+    finished_at: datetime
     rows_in: int
     rows_out: int
     dq_pass: int
     dq_fail: int
+    dq_fail_by_rule: dict[str, int]
     duplicates: int
     conflicts: int
     late_rows: int
+    gold_minutes: int
+    spikes: int
     watermark: datetime | None
     """A trade before it was late; None for the first batch, which had none to go by."""
     starts: dict[int, int]
     ends: dict[int, int]
+    silver_snapshot_id: int | None
+    """Silver after the batch; None where the row is told by silver's stamp alone, or was: gold was not known then."""
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is one micro-batch or the sum of some, and no incident."""
+        return self.kind == "micro_batch"
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it is the sum of a day's batches, with what was the last one's alone."""
+        return self.run_id.startswith(ROLL_UP)
 
 
 def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
@@ -122,16 +143,21 @@ def _audit_row(values: dict[str, Any]) -> AuditRow:
         run_id=values["run_id"],
         kind=values["kind"],
         started_at=_instant(values["started_at"]),
+        finished_at=_instant(values.get("finished_at") or values["started_at"]),
         rows_in=int(values["rows_in"]),
         rows_out=int(values["rows_out"]),
         dq_pass=int(values["dq_pass"]),
         dq_fail=int(values["dq_fail"]),
+        dq_fail_by_rule=dict(values.get("dq_fail_by_rule") or {}),
         duplicates=int(values["duplicates"]),
         conflicts=int(values["conflicts"]),
         late_rows=int(values["late_rows"]),
+        gold_minutes=int(values.get("gold_minutes") or 0),
+        spikes=int(values.get("spikes") or 0),
         watermark=None if values.get("watermark") is None else _instant(values["watermark"]),
         starts=_offsets(values.get("offsets_start")),
         ends=_offsets(values.get("offsets_end")),
+        silver_snapshot_id=values.get("silver_snapshot_id"),
     )
 
 

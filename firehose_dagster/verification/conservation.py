@@ -3,8 +3,8 @@
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import ROWS_LOST
 from firehose_dagster.contracts.rules import CONFLICT_RULE
+from firehose_dagster.verification.audit_recounts import wrong_effects, wrong_rule_counts
 from firehose_dagster.verification.audit_rows import (
-    ROLL_UP,
     AuditRow,
     audit_rows,
     lost_offsets,
@@ -42,7 +42,9 @@ def audit_adds_up(lake: PinnedLake) -> Check:
     """Each batch: rows in = out + quarantined + duplicates = passed + failed = the offsets it read. All: their sums are
     the tables' rows.
 
-    The batches follow each other in each partition without gap or overlap, from bronze's first record to the position.
+    What they tell by rule, of spikes and of gold is counted again as far as those tables still say it. The batches
+    follow each other in each partition without gap or overlap, from bronze's first record to the
+    position.
     """
     rows = audit_rows(lake)
     some_lost = any(row.kind != _BATCH for row in rows)
@@ -75,6 +77,8 @@ def audit_adds_up(lake: PinnedLake) -> Check:
         if told != held:
             examples.append(f"the sum of {column} is {told}, but {table} holds {held} rows")
     examples += _wrong_late_rows(lake, rows, some_lost=some_lost)
+    examples += wrong_rule_counts(lake, rows, some_lost=some_lost)
+    examples += wrong_effects(lake, rows)
     examples += _offset_breaches(lake, rows)
     return Check(
         name="audit_adds_up",
@@ -90,7 +94,7 @@ def _wrong_late_rows(lake: PinnedLake, rows: tuple[AuditRow, ...], *, some_lost:
     wrong: list[str] = []
     for row in rows:
         # A sum of batches has no one watermark; an incident has no rows.
-        if row.kind != _BATCH or row.run_id.startswith(ROLL_UP):
+        if not row.is_batch or row.is_sum:
             continue
         held = late.get(row.run_id, 0)
         if row.late_rows < held or (row.late_rows > held and not some_lost):

@@ -1,6 +1,7 @@
 """Which files of the lake are gone or damaged, where it could not be read: told by table and place, not by a trace."""
 
 import struct
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -21,7 +22,7 @@ from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.verification.data_files import NAME
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 
-UNREADABLE = (duckdb.Error, pa.ArrowException, OSError, ValueError, EOFError, ValidationError, struct.error)
+UNREADABLE = (duckdb.Error, pa.ArrowException, OSError, ValueError, EOFError, ValidationError, struct.error, zlib.error)
 """What reading a damaged file ends with: Parquet in DuckDB and Arrow, Avro and JSON in pyiceberg."""
 _NAMED = ((SILVER, SILVER_SNAPSHOT), (OPS_EXCHANGE_HOLES, HOLES_SNAPSHOT))
 _ADVICE = "put it back from a backup"

@@ -81,17 +81,19 @@ def derive(
         # The latest one stays however old it is: completeness asks for it.
         while len(earlier) > 1 and earlier[0].minute < this.minute - 30:
             earlier.popleft()
-        yield this, _features(this, list(earlier), rule, watermark_us, absent)
+        yield this, features_of(this, list(earlier), rule, watermark_us, absent)
         earlier.append(this)
 
 
-def _features(
+def features_of(
     this: BaseMinute,
     earlier: list[BaseMinute],
     rule: SpikeRule,
     watermark_us: int,
     absent: Callable[[str, int, int], int],
 ) -> DerivedFeatures:
+    """The features of a minute; `earlier` are the symbol's minutes before it, 30 minutes back at least."""
+
     def since(back: int) -> list[BaseMinute]:
         return [each for each in earlier if each.minute >= this.minute - back]
 

@@ -74,8 +74,9 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
     Raises StateExpiredError where the silver snapshot that gold names is there no more.
     """
     catalog = open_catalog(settings)
-    # What is computed from silver first, so that the silver loaded next has the snapshots; the append-only ones last.
-    order = (GOLD, OPS_COMPLETENESS, SILVER, BRONZE, QUARANTINE, SPIKES, OPS_AUDIT, OPS_EXCHANGE_HOLES)
+    # What is computed from silver first, so that the silver loaded next has the snapshots; the append-only ones last,
+    # and of them the audit before the spikes that it tells of.
+    order = (GOLD, OPS_COMPLETENESS, SILVER, BRONZE, QUARANTINE, OPS_AUDIT, SPIKES, OPS_EXCHANGE_HOLES)
     tables = {table.name: held for table in order if (held := _load(catalog, table)) is not None}
     silver, gold = tables.get(SILVER.name), tables.get(GOLD.name)
     silver_id, gold_id = _current_id(silver), _current_id(gold)
@@ -92,7 +93,7 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
             _view(connection, f"{name}_all", table, held, _current_id(held))
             if table is BRONZE:
                 _add_retired(connection, held)
-            cut = _before(position)
+            cut = before(position)
             whole = "bronze_and_retired" if table is BRONZE else f"{name}_all"
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {whole} WHERE {cut}")  # noqa: S608 numbers only
         for name, table in (("spikes", SPIKES), ("audit", OPS_AUDIT)):
@@ -168,7 +169,7 @@ def _view(
         make_view(connection, name, held, snapshot_id)
 
 
-def _before(position: Position | None) -> str:
+def before(position: Position | None) -> str:
     """SQL: the record's offset is before the position. Without a position nothing is known to have been processed."""
     if position is None or not position.offsets:
         return "false"

@@ -1,5 +1,6 @@
 """Does silver say what bronze says, and is every record that is in neither silver nor quarantine a proven duplicate?"""
 
+from firehose_dagster.contracts.rules import EARLIEST_TRADE_TIME_US, LATEST_TRADE_TIME_US
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.pinned_lake import PinnedLake
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
@@ -13,10 +14,17 @@ _SAME_CONTENT = """
     AND s.is_buyer_maker = b.is_buyer_maker AND epoch_us(s.event_ts) // 1000 = b.trade_time // 1000
 """
 """Two records of one id tell the same trade: received_at, event_time and source may differ, as may microseconds."""
+_OTHER_TIMES = f"""(
+    epoch_us(event_ts) IS DISTINCT FROM
+        CASE WHEN trade_time >= {EARLIEST_TRADE_TIME_US} AND trade_time < {LATEST_TRADE_TIME_US} THEN trade_time END
+    OR epoch_us(dt_hour) IS DISTINCT FROM epoch_us(event_ts) // 3600000000 * 3600000000
+)"""
 
 
 def silver_equals_bronze(lake: PinnedLake) -> Check:
     """Every silver row equals, column for column, the bronze record that its Kafka coordinates name.
+
+    Of every bronze record the trade time is told three times, and always the same.
 
     Where the audit tells that bronze lost that record, another one of bronze must tell the same trade.
     """
@@ -46,7 +54,8 @@ def silver_equals_bronze(lake: PinnedLake) -> Check:
         )
         """  # noqa: S608, E501 columns of the contract
     )
-    breaches = lake.whole_number("SELECT count(*) FROM silver_unlike_bronze")
+    differing = lake.whole_number("SELECT count(*) FROM silver_unlike_bronze")
+    contradicting = lake.whole_number(f"SELECT count(*) FROM bronze WHERE {_OTHER_TIMES}")  # noqa: S608 a constant
     found = lake.connection.execute(
         "SELECT symbol, agg_id, kafka_partition, kafka_offset, absent, rejected, differences FROM silver_unlike_bronze "
         "ORDER BY 1, 2 LIMIT ?",
@@ -61,12 +70,21 @@ def silver_equals_bronze(lake: PinnedLake) -> Check:
             examples.append(f"{where} differs: {'; '.join(differences)}")
         elif rejected:
             examples.append(f"{where} is in silver, but bronze marks the record as one that broke a rule")
+    if contradicting:
+        examples += [
+            f"partition {partition} offset {offset}: bronze's trade_time is {trade_time}, its event_ts {event_ts}, its "
+            f"dt_hour {dt_hour}"
+            for partition, offset, trade_time, event_ts, dt_hour in lake.rows(
+                "SELECT kafka_partition, kafka_offset, trade_time, event_ts, dt_hour FROM bronze "  # noqa: S608 constants
+                f"WHERE {_OTHER_TIMES} ORDER BY 1, 2 LIMIT {EXAMPLES_SHOWN}"
+            )
+        ]
     return Check(
         name="silver_equals_bronze",
         table=SILVER.name,
-        figures={"rows": lake.whole_number("SELECT count(*) FROM silver"), "differing": breaches},
-        breaches=breaches,
-        examples=tuple(examples),
+        figures={"rows": lake.whole_number("SELECT count(*) FROM silver"), "differing": differing},
+        breaches=differing + contradicting,
+        examples=tuple(examples[:EXAMPLES_SHOWN]),
     )
 
 

@@ -1,8 +1,10 @@
 """Kinds of damage to a lake. What is hit follows from a number, and so does what must be told of it."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import Position
@@ -12,6 +14,7 @@ from firehose_dagster_tests.verification.file_mutants import FILE_MUTANTS
 from firehose_dagster_tests.verification.mutant import Draw, Finding, Mutate
 from firehose_dagster_tests.verification.small_lake import Row
 from firehose_dagster_tests.verification.stored_lake import StoredLake, StoredRow
+from firehose_dagster_tests.verification.told_mutants import TOLD_MUTANTS, batches
 
 UNIT = Decimal("0.00000001")
 MICROSECOND = timedelta(microseconds=1)
@@ -43,7 +46,7 @@ def row_doubled(lake: StoredLake, draw: Draw) -> Finding:
         (OPS_AUDIT, lambda row: Finding("audit_adds_up", f"{row['run_id']} is recorded 2 times")),
     )
     table, finding = draw.in_turn(told)
-    hit = draw.choice(lake.rows(table))
+    hit = draw.choice(batches(lake) if table is OPS_AUDIT else lake.rows(table))
     lake.replace(hit, hit.row, hit.row)
     return finding(hit.row)
 
@@ -65,13 +68,11 @@ def batch_reordered(lake: StoredLake, draw: Draw) -> Finding:
     """The records of one batch of a partition in reverse: each offset now names another trade."""
     in_silver = {_coordinates(held.row) for held in lake.rows(SILVER)}
     table = draw.in_turn((BRONZE, SILVER))
-    file = draw.choice(lake.files(table))
-    partition = draw.choice((0, 1))
-    some = [
-        held.row
-        for held in lake.rows(table)
-        if held.file == file and held.row["kafka_partition"] == partition and _coordinates(held.row) in in_silver
-    ]
+    by_place: dict[tuple[Path, int], list[Row]] = defaultdict(list)
+    for held in lake.rows(table):
+        if _coordinates(held.row) in in_silver:
+            by_place[held.file, held.row["kafka_partition"]].append(held.row)
+    (file, partition), some = draw.choice([place for place in by_place.items() if len(place[1]) > 2])
     first = draw.randrange(len(some) - 2)
     batch = some[first : draw.randint(first + 2, len(some))]
     swapped = {_coordinates(row): mirrored["kafka_offset"] for row, mirrored in zip(batch, batch[::-1], strict=True)}
@@ -87,7 +88,7 @@ def batch_reordered(lake: StoredLake, draw: Draw) -> Finding:
 
 def gold_row_stale(lake: StoredLake, draw: Draw) -> Finding:
     """The row as it was before the minute's last trade."""
-    hit = draw.choice(lake.rows(GOLD))
+    hit = draw.choice([held for held in lake.rows(GOLD) if held.row["trades"] > 1])
     row = hit.row
     *earlier, last = sorted(
         (
@@ -118,7 +119,8 @@ def spike_missing(lake: StoredLake, draw: Draw) -> Finding:
 
 
 def audit_row_off_by_one(lake: StoredLake, draw: Draw) -> Finding:
-    hit: StoredRow = draw.choice(lake.rows(OPS_AUDIT))
+    # The last one would no longer be covered by the position.
+    hit: StoredRow = draw.choice(batches(lake)[:-1] or batches(lake))
     column = draw.in_turn(
         (
             "rows_in",
@@ -154,6 +156,7 @@ MUTANTS: dict[str, Mutate] = {
     "a spike is missing": spike_missing,
     "an audit row is off by one": audit_row_off_by_one,
     **FILE_MUTANTS,
+    **TOLD_MUTANTS,
 }
 
 

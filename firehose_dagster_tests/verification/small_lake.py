@@ -62,6 +62,7 @@ def small_lake() -> SmallLake:
     ):
         starts = dict(offsets)
         counts = {"rows_in": 0, "rows_out": 0, "dq_fail": 0, "duplicates": 0, "conflicts": 0}
+        by_rule: dict[str, int] = {}
         for minute in minutes:
             for trade in _trades(minute):
                 _receive(lake, offsets, trade, counts, "silver")
@@ -74,11 +75,14 @@ def small_lake() -> SmallLake:
             _receive(lake, offsets, bad, counts, "quarantine", reason="price_is_positive")
             conflict = dict(lake.silver[12]) | {"price": Decimal("1.00000000")}
             _receive(lake, offsets, conflict, counts, "quarantine", reason="same_id_has_same_content")
-        batches.append(_audit(batch, starts, dict(offsets), counts))
+            by_rule = {"price_is_positive": 1, "same_id_has_same_content": 1}
+        batches.append(_audit(batch, starts, dict(offsets), counts, by_rule))
     lake.audit, lake.stamped_audit = [batches[0]], [batches[1]]
     lake.ends = offsets
     lake.gold = gold_of(lake.silver)
     lake.spikes = [_spike(row, kind) for row in lake.gold for kind in ("price", "volume") if row[f"is_{kind}_spike"]]
+    # As if the first batch had been the one to write gold and spikes.
+    lake.audit[0] |= {"gold_minutes": len(lake.gold), "spikes": len(lake.spikes)}
     return lake
 
 
@@ -121,7 +125,8 @@ def _receive(
     trade = trade | {"kafka_partition": partition, "kafka_offset": offsets[partition]}
     offsets[partition] += 1
     counts["rows_in"] += 1
-    raw = None if reason in (None, "same_id_has_same_content") else "{}"
+    text = _message(trade)
+    raw = None if reason in (None, "same_id_has_same_content") else text
     kafka = {"kafka_topic": TOPIC, "kafka_timestamp": trade["received_at"]}
     lake.bronze.append(
         trade | kafka | {"trade_time": (trade["event_ts"] - EPOCH) // MICROSECOND, "event_time": None, "raw": raw}
@@ -130,14 +135,28 @@ def _receive(
         lake.silver.append(trade)
         counts["rows_out"] += 1
     elif into == "quarantine":
-        lake.quarantine.append(trade | kafka | {"reasons": [reason], "raw": "{}", "rejected_at": trade["received_at"]})
+        lake.quarantine.append(trade | kafka | {"reasons": [reason], "raw": text, "rejected_at": trade["received_at"]})
         counts["dq_fail"] += 1
         counts["conflicts"] += reason == "same_id_has_same_content"
     else:
         counts["duplicates"] += 1
 
 
-def _audit(batch: int, starts: dict[int, int], ends: dict[int, int], counts: dict[str, int]) -> Row:
+def _message(trade: Row) -> str:
+    times = {"trade_time": trade["event_ts"], "received_at": trade["received_at"]}
+    message = {
+        **{name: trade[name] for name in ("symbol", "agg_id", "first_trade_id", "last_trade_id", "is_buyer_maker")},
+        **{name: f"{trade[name]:f}" for name in ("price", "qty")},
+        **{name: (moment - EPOCH) // MICROSECOND for name, moment in times.items()},
+        "event_time": None,
+        "source": trade["source"],
+    }
+    return json.dumps(message)
+
+
+def _audit(
+    batch: int, starts: dict[int, int], ends: dict[int, int], counts: dict[str, int], by_rule: dict[str, int]
+) -> Row:
     return {
         "run_id": f"trades/{batch}",
         "kind": "micro_batch",
@@ -147,7 +166,7 @@ def _audit(batch: int, starts: dict[int, int], ends: dict[int, int], counts: dic
         "finished_at": START,
         **counts,
         "dq_pass": counts["rows_in"] - counts["dq_fail"],
-        "dq_fail_by_rule": {},
+        "dq_fail_by_rule": by_rule,
         "late_rows": 0,
         "gold_minutes": 0,
         "spikes": 0,
@@ -216,7 +235,6 @@ def _spike(row: Row, kind: str) -> Row:
         "is_complete": row["is_complete"],
         "received_at": START,
         "detected_at": START,
-        "silver_snapshot_id": 0,
     }
 
 
@@ -230,8 +248,9 @@ def write(settings: Settings, lake: SmallLake) -> None:
     stamps = {AUDIT: json.dumps(lake.stamped_audit[0], default=datetime.isoformat)} if lake.stamped_audit else {}
     silver_id = append(settings, SILVER, lake.silver, offsets | stamps)
     write_gold(settings, lake.gold, silver_id)
-    append(settings, SPIKES, lake.spikes, {})
-    append(settings, OPS_AUDIT, lake.audit, {})
+    named = {"silver_snapshot_id": silver_id}
+    append(settings, SPIKES, [named | row for row in lake.spikes], {})
+    append(settings, OPS_AUDIT, [named | row if row["gold_minutes"] else row for row in lake.audit], {})
 
 
 def write_gold(settings: Settings, rows: list[Row], silver_id: int) -> None:

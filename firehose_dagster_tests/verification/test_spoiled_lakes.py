@@ -27,6 +27,16 @@ def _change(rows: list[dict[str, Any]], index: int, **values: object) -> None:
     rows[index] = rows[index] | values
 
 
+def _tell_of_another_trade(lake: SmallLake) -> None:
+    _change(lake.quarantine, 0, agg_id=9_998)
+    _change(lake.bronze, 201, agg_id=9_998)
+
+
+def _agree_on_another_rule(lake: SmallLake) -> None:
+    _change(lake.quarantine, 0, reasons=["qty_is_positive"])
+    _change(lake.stamped_audit, 0, dq_fail_by_rule={"qty_is_positive": 1, "same_id_has_same_content": 1})
+
+
 # Row 53 of silver: minute 10, the fourth row (five a minute, ALPHA's three first): BETA agg_id 1020, offset 20.
 MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     "a silver row is lost": (
@@ -37,6 +47,7 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
             "audit_adds_up",
             "rest_is_duplicates",
             "gold_equals_recomputation",
+            "spikes_have_their_events",
         },
         "BETA lacks 1 of its ids from 1000 to 1079: 1020",
     ),
@@ -47,7 +58,7 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     ),
     "a silver price is one unit off": (
         lambda lake: _change(lake.silver, 53, price=lake.silver[53]["price"] + UNIT),
-        {"silver_equals_bronze", "gold_equals_recomputation"},
+        {"silver_equals_bronze", "gold_equals_recomputation", "spikes_have_their_events"},
         "BETA agg_id 1020 (partition 1 offset 20) differs: price 0.50000001, bronze 0.50000000",
     ),
     "a silver quantity is not positive": (
@@ -57,7 +68,7 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     ),
     "a silver price is not positive": (
         lambda lake: _change(lake.silver, 53, price=Decimal("0E-8")),
-        {"silver_values_are_valid", "silver_equals_bronze", "gold_equals_recomputation"},
+        {"silver_values_are_valid", "silver_equals_bronze", "gold_equals_recomputation", "spikes_have_their_events"},
         "BETA agg_id 1020: price is not above 0",
     ),
     "a silver id is negative": (
@@ -74,6 +85,16 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
         lambda lake: _change(lake.silver, 53, dt_hour=lake.silver[53]["dt_hour"] + timedelta(hours=1)),
         {"silver_values_are_valid", "silver_equals_bronze"},
         "dt_hour is not the hour of event_ts",
+    ),
+    "a silver symbol is another": (
+        lambda lake: _change(lake.silver, 53, symbol="GAMMA"),
+        {"silver_is_contiguous", "silver_equals_bronze", "gold_equals_recomputation", "spikes_have_their_events"},
+        "GAMMA agg_id 1020 (partition 1 offset 20) differs: symbol GAMMA, bronze BETA",
+    ),
+    "a silver row came another way": (
+        lambda lake: _change(lake.silver, 53, source="rest"),
+        {"silver_equals_bronze"},
+        "BETA agg_id 1020 (partition 1 offset 20) differs: source rest, bronze ws",
     ),
     "the maker side is turned round": (
         lambda lake: _change(lake.silver, 53, is_buyer_maker=False),
@@ -127,18 +148,48 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     ),
     "a quarantine row has no reason": (
         lambda lake: _change(lake.quarantine, 0, reasons=[]),
-        {"quarantine_is_explained"},
+        {"quarantine_is_explained", "audit_adds_up"},
         "partition 0 offset 221 has no reason",
     ),
     "a quarantine row names an unknown rule": (
         lambda lake: _change(lake.quarantine, 0, reasons=["price_is_positive", "i_did_not_like_it"]),
-        {"quarantine_is_explained"},
+        {"quarantine_is_explained", "audit_adds_up"},
         "names a rule that does not exist",
     ),
     "a quarantine row has lost its text": (
         lambda lake: _change(lake.quarantine, 0, raw=None),
         {"quarantine_is_explained"},
         "has another text than bronze",
+    ),
+    "a row that broke a rule names a conflict": (
+        lambda lake: _change(lake.quarantine, 0, reasons=["same_id_has_same_content"]),
+        {"quarantine_is_explained", "audit_adds_up"},
+        "partition 0 offset 221 names a conflict, but bronze marks the record as one that broke a rule",
+    ),
+    "a quarantined conflict names a rule": (
+        lambda lake: _change(lake.quarantine, 1, reasons=["price_is_positive"]),
+        {"quarantine_is_explained", "audit_adds_up"},
+        "partition 0 offset 222 names a rule, but bronze holds the record for valid",
+    ),
+    "a quarantine row and its record tell of another trade than the text": (
+        _tell_of_another_trade,
+        {"quarantine_is_explained"},
+        "partition 0 offset 221 is ALPHA agg_id 9998, but its text is of another trade",
+    ),
+    "quarantine and audit agree on a rule that is not broken": (
+        _agree_on_another_rule,
+        {"quarantine_is_explained"},
+        "partition 0 offset 221 names qty_is_positive, but its text breaks price_is_positive",
+    ),
+    "the hour of a rejected record is another": (
+        lambda lake: _change(lake.bronze, 201, dt_hour=lake.bronze[201]["dt_hour"] + timedelta(hours=1)),
+        {"silver_equals_bronze"},
+        "partition 0 offset 221: bronze's trade_time is ",
+    ),
+    "the stamp's count by rule is too small": (
+        lambda lake: _change(lake.stamped_audit, 0, dq_fail_by_rule={"price_is_positive": 1}),
+        {"audit_adds_up"},
+        "trades/1: dq_fail_by_rule tells of 0 for same_id_has_same_content, but quarantine holds 1 of its records",
     ),
     "the audit's count of duplicates is off by one": (
         lambda lake: _change(lake.stamped_audit, 0, duplicates=2),
@@ -188,22 +239,22 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     ),
     "a gold row is extra": (
         lambda lake: lake.gold.append(lake.gold[0] | {"symbol": "GAMMA"}),
-        {"gold_equals_recomputation"},
+        {"gold_equals_recomputation", "audit_adds_up"},
         "GAMMA 2026-01-01T09:40Z: there is a row, but silver has no trade",
     ),
     "a gold row is doubled": (
         lambda lake: _double(lake.gold, 0),
-        {"gold_equals_recomputation"},
+        {"gold_equals_recomputation", "audit_adds_up"},
         "ALPHA 2026-01-01T09:40Z: there are 2 rows of it",
     ),
     "a spike has no event": (
         lambda lake: _drop(lake.spikes, 0),
-        {"spikes_have_their_events"},
+        {"spikes_have_their_events", "audit_adds_up"},
         "ALPHA 2026-01-01T10:15Z volume: gold flags it, but it has no event spike_",
     ),
     "a spike event is there twice": (
         lambda lake: _double(lake.spikes, 0),
-        {"spikes_have_their_events"},
+        {"spikes_have_their_events", "audit_adds_up"},
         "is there more than once",
     ),
     "a spike event has another id": (
@@ -213,7 +264,7 @@ MUTANTS: dict[str, tuple[Callable[[SmallLake], None], set[str], str]] = {
     ),
     "a spike event is of an unknown kind": (
         lambda lake: lake.spikes.append(lake.spikes[0] | {"spike_id": "spike_2", "kind": "mood"}),
-        {"spikes_have_their_events"},
+        {"spikes_have_their_events", "audit_adds_up"},
         "its kind is not one of price, volume",
     ),
 }

@@ -27,7 +27,7 @@ def test_a_consistent_lake_is_verified_with_its_figures(tmp_path: Path) -> None:
     assert figures["rows_are_conserved"] == {"bronze": 203, "silver": 200, "quarantine": 2, "duplicates": 1}
     assert figures["audit_adds_up"] == {"batches": 2, "rows_in": 203, "rows_out": 200, "dq_fail": 2}
     assert figures["gold_equals_recomputation"]["minutes"] == 80
-    assert figures["spikes_have_their_events"] == {"flags": 3, "events": 3, "missing": 0}
+    assert figures["spikes_have_their_events"] == {"flags": 3, "events": 3, "missing": 0, "recomputed": 3}
 
 
 def test_an_empty_lake_is_not_verified_and_says_why(tmp_path: Path) -> None:
