@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.table import Table as IcebergTable
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from firehose_dagster.contracts.table import CATALOG, NAMESPACE, Table
@@ -75,13 +75,20 @@ def open_catalog(settings: Settings) -> Catalog:
     return _open_embedded(settings)
 
 
-def _was_just_made(error: BaseException) -> bool:
-    return isinstance(error, OperationalError) and "already exists" in str(error)
+def _another_was_faster(error: BaseException) -> bool:
+    """At a first start many processes open the lake in the same moment: all look, one of them makes it."""
+    if isinstance(error, OperationalError):
+        return "already exists" in str(error)
+    return isinstance(error, (IntegrityError, TableAlreadyExistsError, CommitFailedException))
 
 
-@retry(retry=retry_if_exception(_was_just_made), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True)
+_look_again = retry(
+    retry=retry_if_exception(_another_was_faster), stop=stop_after_attempt(10), wait=wait_random(0, 0.1), reraise=True
+)
+
+
+@_look_again
 def _open_embedded(settings: Settings) -> Catalog:
-    """At a first start many processes open it in the same moment: all look for its tables, one makes them."""
     return load_catalog(
         CATALOG,
         type="sql",
@@ -96,11 +103,17 @@ def create_tables(catalog: Catalog) -> None:
 
     Raises ``LakeDiffersError`` naming table and column where a column's type differs from the contract.
     """
-    catalog.create_namespace_if_not_exists(NAMESPACE)
+    _create_namespace(catalog)
     for table in TABLES:
         _create_or_evolve(catalog, table)
 
 
+@_look_again
+def _create_namespace(catalog: Catalog) -> None:
+    catalog.create_namespace_if_not_exists(NAMESPACE)
+
+
+@_look_again
 def _create_or_evolve(catalog: Catalog, table: Table) -> IcebergTable:
     wanted = schema(table)
     try:

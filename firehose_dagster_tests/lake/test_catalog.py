@@ -45,6 +45,22 @@ def test_all_that_open_a_new_catalog_in_the_same_moment_have_it(tmp_path: Path) 
             assert all(future.result() for future in [threads.submit(opened) for _ in range(8)])
 
 
+def test_all_that_make_the_tables_in_the_same_moment_have_them(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    open_catalog(settings)
+    ready = threading.Barrier(4)
+
+    def made() -> int:
+        catalog = open_catalog(settings)
+        ready.wait()
+        create_tables(catalog)
+        return len(catalog.list_tables(NAMESPACE))
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(made) for _ in range(4)]
+    assert [each.result() for each in found] == [len(TABLES)] * 4
+
+
 def test_making_tables_twice_changes_nothing(tmp_path: Path) -> None:
     catalog = open_catalog(_settings(tmp_path))
     create_tables(catalog)

@@ -14,7 +14,7 @@ import pytest
 
 from firehose_dagster.contracts.position import QUERY_ID
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
-from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.snapshots import lineage, stamp
 from firehose_dagster.streams.lease import lease_is_held, lease_owner
 from firehose_dagster.streams.progress import read_progress
@@ -59,7 +59,6 @@ def test_a_second_stream_is_refused_by_the_name_of_the_first_and_writes_nothing(
 def test_of_two_streams_started_at_once_exactly_one_wins(make_pipeline: MakePipeline, tmp_path: Path) -> None:
     pipeline = make_pipeline("draw")
     pipeline.make_topic()
-    create_tables(open_catalog(pipeline.settings))
     for number in range(ROUNDS):
         pipeline.produce(encoded(trades(1 + number * 20, 20 + number * 20, minute=10 * number)))
         _draw(pipeline, tmp_path / f"{number}-a.log", tmp_path / f"{number}-b.log", rows=20 * (number + 1))
