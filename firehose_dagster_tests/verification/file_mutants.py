@@ -1,11 +1,9 @@
 """Damage to files as a whole: gone, cut, or other bytes than were written. Data files, and those that list them."""
 
-from pathlib import Path
-
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster_tests.verification.mutant import Draw, Finding, Mutate
-from firehose_dagster_tests.verification.stored_lake import StoredLake
+from firehose_dagster_tests.verification.stored_lake import StoredLake, path_of
 
 TABLES = (BRONZE, SILVER, QUARANTINE, GOLD, SPIKES, OPS_AUDIT)
 
@@ -13,31 +11,35 @@ TABLES = (BRONZE, SILVER, QUARANTINE, GOLD, SPIKES, OPS_AUDIT)
 def file_deleted(lake: StoredLake, draw: Draw) -> Finding:
     table = draw.in_turn(TABLES)
     file = draw.choice(lake.files(table))
+    location = lake.location(table, file)
     lake.delete(file)
-    return Finding("data_files_are_listed_once", f"{table.name} lists file://{file}, which is not there")
+    return Finding("data_files_are_listed_once", f"{table.name} lists {location}, which is not there")
 
 
 def file_cut(lake: StoredLake, draw: Draw) -> Finding:
     table = draw.in_turn(TABLES)
     file = draw.choice(lake.files(table))
+    location = lake.location(table, file)
     content = file.read_bytes()
     lake.overwrite(file, content[: len(content) // 2])
-    return Finding("data_files_are_listed_once", f"{table.name} lists file://{file}, which is damaged")
+    return Finding("data_files_are_listed_once", f"{table.name} lists {location}, which is damaged")
 
 
 def file_of_garbage(lake: StoredLake, draw: Draw) -> Finding:
     table = draw.in_turn(TABLES)
     file = draw.choice(lake.files(table))
+    location = lake.location(table, file)
     lake.overwrite(file, draw.randbytes(len(file.read_bytes())))
-    return Finding("data_files_are_listed_once", f"{table.name} lists file://{file}, which is damaged")
+    return Finding("data_files_are_listed_once", f"{table.name} lists {location}, which is damaged")
 
 
 def column_of_garbage(lake: StoredLake, draw: Draw) -> Finding:
     """The footer is as it was: a pass over all that the files hold finds it."""
     file = draw.choice(lake.files(QUARANTINE))
+    location = lake.location(QUARANTINE, file)
     content = file.read_bytes()
     lake.overwrite(file, content[:4] + b"\xff" * (len(content) // 4) + content[4 + len(content) // 4 :])
-    return Finding("data_files_are_listed_once", f"{QUARANTINE.name} lists file://{file}, which is damaged")
+    return Finding("data_files_are_listed_once", f"{QUARANTINE.name} lists {location}, which is damaged")
 
 
 def metadata_damaged(lake: StoredLake, draw: Draw) -> Finding:
@@ -46,7 +48,7 @@ def metadata_damaged(lake: StoredLake, draw: Draw) -> Finding:
     )
     table = draw.choice(TABLES)
     location = lake.listing_file(table, kind)
-    file = Path(location.removeprefix("file://"))
+    file = path_of(location)
     if how == "gone":
         lake.delete(file)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlparse
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,7 +33,7 @@ class StoredLake:
     def files(self, table: Table) -> list[Path]:
         """Those of the current snapshot, in the order of their first rows, for their names are random."""
         held = open_catalog(self.settings).load_table(table.identifier)
-        paths = [Path(task.file.file_path.removeprefix("file://")) for task in held.scan().plan_files()]
+        paths = [path_of(task.file.file_path) for task in held.scan().plan_files()]
         return sorted(paths, key=lambda path: str(_rows(path)[0]))
 
     def rows(self, table: Table) -> list[StoredRow]:
@@ -49,6 +50,12 @@ class StoredLake:
     def replace(self, stored: StoredRow, *rows: Row) -> None:
         """These rows in place of the one."""
         self.alter(stored.file, lambda held: [*held[: stored.place], *rows, *held[stored.place + 1 :]])
+
+    def location(self, table: Table, file: Path) -> str:
+        """What the table calls one of these: pyiceberg and Spark write the same place differently."""
+        held = open_catalog(self.settings).load_table(table.identifier)
+        locations = (task.file.file_path for task in held.scan().plan_files())
+        return next(location for location in locations if path_of(location) == file)
 
     def listing_file(self, table: Table, kind: str) -> str:
         """The location of the table's `metadata`, or of its current `manifest list` or first `manifest`."""
@@ -79,6 +86,11 @@ class StoredLake:
 
     def _keep(self, file: Path) -> None:
         self._originals.setdefault(file, file.read_bytes())
+
+
+def path_of(location: str) -> Path:
+    """Of a file on this machine."""
+    return Path(urlparse(location).path)
 
 
 def _rows(file: Path) -> list[Row]:

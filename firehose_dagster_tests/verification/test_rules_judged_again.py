@@ -111,10 +111,10 @@ def test_a_text_that_spark_may_take_otherwise_is_left_to_spark(text: str) -> Non
 @pytest.mark.spark
 def test_both_judgements_are_the_same_wherever_the_second_is_made(spark: SparkSession) -> None:
     draw = random.Random(20260105)
-    messages = [trade(1, **{name: odd}) for name, odds in _ODD.items() for odd in odds]
+    messages = [trade(1) | {name: odd} for name, odds in _ODD.items() for odd in odds]
     for _ in range(300):
         changed = draw.sample(sorted(_ODD), draw.randint(2, 5))
-        messages.append(trade(draw.randrange(1_000), **{name: draw.choice(_ODD[name]) for name in changed}))
+        messages.append(trade(draw.randrange(1_000)) | {name: draw.choice(_ODD[name]) for name in changed})
     texts = [json.dumps(message, ensure_ascii=draw.random() < 0.5) for message in messages]
     texts += [json.dumps({name: value for name, value in trade(1).items() if name != gone}) for gone in _ODD]
     texts += ["", "no trade", "[1, 2]", "7", "null"]
