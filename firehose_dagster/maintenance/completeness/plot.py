@@ -5,10 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 
-from matplotlib.colors import ListedColormap
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-
 from firehose_dagster.maintenance.completeness.hour import HourRow, Unsealed
 
 HOURS_SHOWN = 72
@@ -50,6 +46,11 @@ def grid(rows: Sequence[HourRow], last_hour: int) -> tuple[list[str], list[list[
 
 def plot(rows: Sequence[HourRow], last_hour: int) -> bytes:
     """The picture as PNG, some ten kilobytes. `rows` are the newest of their hours; raises ValueError for none."""
+    # Not at the top: every run of Dagster imports this module, and a spike's webhook would wait for Matplotlib.
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
     if not rows:
         raise ValueError("there is no hour to plot")
     symbols, lines = grid(rows, last_hour)
