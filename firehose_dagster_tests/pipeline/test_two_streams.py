@@ -104,8 +104,8 @@ def test_a_jvm_that_outlives_its_python_holds_the_lease_until_it_is_dead(
             assert f"is written by process {first.pid} (" in (tmp_path / "third.log").read_text()
         finally:
             jvm.kill()
-        _wait(lambda: _has_ended(jvm), "the JVM did not end")
-        assert not lease_is_held(settings)
+        # Not by the state of the process: its first thread may be gone while others still hold its files.
+        _wait(lambda: not lease_is_held(settings), "a JVM that was killed holds the lease")
     pipeline.produce(encoded(trades(51, 80, minute=25)))
     pipeline.run("streams", "--until-caught-up", log=tmp_path / "next.log")
     assert _silver_in_lake(pipeline) == 80
@@ -144,14 +144,6 @@ def _queries(pipeline: Pipeline) -> set[str | None]:
         for table in (BRONZE, SILVER)
         for snapshot in lineage(catalog.load_table(table.identifier))
     }
-
-
-def _has_ended(process: psutil.Process) -> bool:
-    """Also where nobody took note of its end: its parent is dead."""
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _wait(condition: Callable[[], bool], otherwise: str) -> None:
