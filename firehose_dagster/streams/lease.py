@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.settings import Settings
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _TRIES = 5
 _BETWEEN_TRIES_SECONDS = 0.05
+_LAST_BREATH_SECONDS = 10
+"""In which a JVM ends whose Python was killed; on a busy machine it took some 2 s."""
 
 
 class StreamAlreadyRunningError(ExplainedError):
@@ -66,9 +70,17 @@ def lease_owner(settings: Settings) -> LeaseOwner | None:
 
 
 def refuse_if_held(settings: Settings) -> None:
-    """Raises ``StreamAlreadyRunningError`` where a stream writes to this lake: no session is started for nothing."""
-    if lease_is_held(settings):
-        owner = lease_owner(settings)
+    """Raises ``StreamAlreadyRunningError`` where a stream writes to this lake: no session is started for nothing.
+
+    At once, but where the owner's process is dead: its JVM, which holds the lock, is waited for some seconds.
+    """
+    owner = lease_owner(settings)
+    last_breath = time.monotonic() + _LAST_BREATH_SECONDS
+    while (is_held := lease_is_held(settings)) and owner is not None and not psutil.pid_exists(owner.pid):
+        if time.monotonic() >= last_breath:
+            break
+        time.sleep(_BETWEEN_TRIES_SECONDS)
+    if is_held:
         holder = f"process {owner.pid} ({owner.name}, since {owner.since})" if owner else "another process"
         raise StreamAlreadyRunningError(
             f"the lake under {settings.home} is written by {holder}; a lake has one writer: stop that one first"

@@ -49,6 +49,13 @@ def _held_by_another_process(settings: Settings, how: str = "LOCK_EX") -> Iterat
             holder.kill()
 
 
+def _leave_the_word_of_a_dead_process(settings: Settings) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pid = dead.pid
+    left = {"pid": pid, "name": "the dead one", "since": "2026-01-01T00:00:00+00:00"}
+    (settings.state_dir / "streams.lease.json").write_text(json.dumps(left))
+
+
 def test_a_home_without_a_stream_is_free(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert not lease_is_held(settings)
@@ -71,6 +78,31 @@ def test_a_lock_held_by_another_process_is_seen_and_free_once_that_is_killed(tmp
         with pytest.raises(StreamAlreadyRunningError, match="written by another process; a lake has one writer"):
             refuse_if_held(settings)
     assert not lease_is_held(settings)
+
+
+def test_the_jvm_of_a_stream_that_was_just_killed_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    _leave_the_word_of_a_dead_process(settings)
+    # Held at the first two looks, for its JVM ends a moment later.
+    looks = [True, True, False]
+    monkeypatch.setattr(lease_module, "lease_is_held", lambda _: looks.pop(0))
+    refuse_if_held(settings)
+    assert looks == []
+
+
+def test_a_jvm_that_does_not_end_after_its_stream_is_refused_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path)
+    settings.state_dir.mkdir()
+    _leave_the_word_of_a_dead_process(settings)
+    monkeypatch.setattr(lease_module, "_LAST_BREATH_SECONDS", 0)
+    refused = pytest.raises(StreamAlreadyRunningError, match=r"\(the dead one, since ")
+    with _held_by_another_process(settings), refused:
+        refuse_if_held(settings)
 
 
 def test_another_process_that_looks_in_the_same_moment_is_not_taken_for_a_stream(tmp_path: Path) -> None:
