@@ -1,6 +1,8 @@
 """How the command ends where something that it needs is away."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,11 @@ def test_a_fault_of_the_project_shows_its_trace() -> None:
 
     with pytest.raises(KeyError):
         main(faulty)
+
+
+def test_what_a_command_does_not_use_is_not_loaded_before_it_begins() -> None:
+    # A second stream must be refused within a second, and these take most of one.
+    heavy = ("dagster", "duckdb", "numpy", "pyarrow", "pyiceberg", "pyspark", "sqlalchemy")
+    asked = f"import sys, firehose_dagster.cli; print([name for name in {heavy} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert loaded == "[]\n"

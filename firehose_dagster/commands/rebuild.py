@@ -3,7 +3,7 @@
 import sys
 
 from firehose_dagster.commands.application import Home, app, settings_of, stop_on_signal
-from firehose_dagster.streams.rebuild import Layer
+from firehose_dagster.contracts.layers import Layer
 
 
 @app.command

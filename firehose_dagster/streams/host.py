@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
 
+from firehose_dagster.contracts.layers import Layer
 from firehose_dagster.contracts.position import TOPIC_ID, Position
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
@@ -26,7 +27,7 @@ from firehose_dagster.streams.lease import StreamLease, refuse_if_held
 from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import StreamFailedError, TradeQuery
-from firehose_dagster.streams.rebuild import Layer, empty_for_rebuild
+from firehose_dagster.streams.rebuild import empty_for_rebuild
 from firehose_dagster.streams.silver_layer import RowsLostError
 from firehose_dagster.streams.start_plan import plan_start
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic

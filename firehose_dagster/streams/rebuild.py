@@ -8,10 +8,11 @@ import logging
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pyiceberg.catalog import Catalog
 
+from firehose_dagster.contracts.layers import Layer
 from firehose_dagster.contracts.position import AUDIT, OFFSETS, REBUILD, SILVER_SNAPSHOT, WATERMARK, Position
 from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hours_of
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
-
-Layer = Literal["silver", "gold"]
 
 
 class BronzeRetiredError(ExplainedError):
