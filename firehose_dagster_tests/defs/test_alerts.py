@@ -1,4 +1,4 @@
-"""The alert path end to end: rows in a real lake, the sensor, the job in process, a real receiver."""
+"""The alert path end to end: rows in a real lake, the sensor and the job that it executes, a real receiver."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,9 @@ from firehose_dagster.alerts.delivery import Delivery
 from firehose_dagster.alerts.ledger import Ledger
 from firehose_dagster.contracts.ops_tables import OPS_DELIVERIES
 from firehose_dagster.crash_points import CrashPoint, crashing
-from firehose_dagster.defs.alerts import deliver_spikes, ops_deliveries, spike_sensor
+from firehose_dagster.defs.alerts import deliver_spikes, ops_deliveries
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.spike_sensor import PROCESS_TAG, spike_sensor
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.alerts.examples import (
@@ -50,12 +51,19 @@ class Installation:
         self.cursor = result.cursor
         return result
 
-    def launched(self) -> dg.ExecuteInProcessResult:
-        """One tick that must request a run, and that run."""
-        (request,) = self.look().run_requests or []
-        return deliver_spikes.execute_in_process(
-            run_config=request.run_config, tags=request.tags, instance=self.instance
-        )
+    def executed(self) -> dg.DagsterRun:
+        """One tick that must execute a run, and that run."""
+        before = self.runs()
+        told = _skip_reason(self.look())
+        (run,) = [each for each in self.runs() if each.run_id not in {other.run_id for other in before}]
+        assert run.run_id in told
+        return run
+
+    def runs(self) -> list[dg.DagsterRun]:
+        return [record.dagster_run for record in self.instance.get_run_records()]
+
+    def let_failed_runs_come_again_at_once(self) -> None:
+        self.monkeypatch.setattr("firehose_dagster.defs.spike_sensor.BACKOFF", (timedelta(0),))
 
     def rows(self) -> list[Delivery]:
         rows = Ledger(open_catalog(self.settings)).recent_deliveries(datetime.now(UTC))
@@ -94,8 +102,11 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
 
 
 def _skip_reason(result: dg.SensorResult) -> str:
-    assert not result.run_requests
     return str(result.skip_reason.skip_message if isinstance(result.skip_reason, dg.SkipReason) else result.skip_reason)
+
+
+def _refuse(*_: object) -> None:
+    raise OSError("disk full")
 
 
 def test_the_sensor_is_asked_at_each_look_of_the_daemon_and_not_at_every_other() -> None:
@@ -106,7 +117,7 @@ def test_the_sensor_is_asked_at_each_look_of_the_daemon_and_not_at_every_other()
 def test_spikes_are_posted_in_order_recorded_and_never_again(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute()), spike_of("BTCUSDT", this_minute(1))])
     with receiving(installation.port) as (receiver, _):
-        assert installation.launched().success
+        assert installation.executed().is_success
         assert receiver.status.verified == 2
     assert [row.outcome for row in installation.rows()] == ["delivered", "delivered"]
     minutes = [row.key.minute for row in installation.rows()]
@@ -118,7 +129,7 @@ def test_spikes_are_posted_in_order_recorded_and_never_again(installation: Insta
 def test_the_ui_is_told_what_was_delivered(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
     with receiving(installation.port):
-        installation.launched()
+        installation.executed()
     event = installation.instance.get_latest_materialization_event(ops_deliveries.key)
     assert event is not None
     assert event.asset_materialization is not None
@@ -128,12 +139,12 @@ def test_the_ui_is_told_what_was_delivered(installation: Installation) -> None:
 def test_a_receiver_that_is_down_is_failed_and_later_gets_the_same_id(installation: Installation) -> None:
     spike = spike_of("BTCUSDT", this_minute())
     append_spikes(installation.settings, [spike])
-    assert installation.launched().success
+    assert installation.executed().is_success
     assert installation.history() == [("BTCUSDT", 1, "failed")]
     assert "next due" in _skip_reason(installation.look())
     installation.make_due()
     with receiving(installation.port) as (receiver, _):
-        assert installation.launched().success
+        assert installation.executed().is_success
         assert receiver.status.last is not None
         assert receiver.status.last.spike_id == spike.spike_id
     assert installation.history() == [("BTCUSDT", 1, "failed"), ("BTCUSDT", 2, "delivered")]
@@ -142,7 +153,7 @@ def test_a_receiver_that_is_down_is_failed_and_later_gets_the_same_id(installati
 def test_a_receiver_with_another_secret_refuses_and_the_row_says_401(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
     with receiving(installation.port, OTHER_SECRET) as (receiver, lines):
-        assert installation.launched().success
+        assert installation.executed().is_success
         assert receiver.status.verified == 0
         assert lines == ["webhook refused: No matching signature found"]
     (row,) = installation.rows()
@@ -154,7 +165,7 @@ def test_a_spike_that_waits_for_an_earlier_one_does_not_hold_back_other_symbols(
         installation.settings,
         [spike_of("BTCUSDT", this_minute(1)), spike_of("BTCUSDT", this_minute()), spike_of("ETHUSDT", this_minute())],
     )
-    assert installation.launched().success
+    assert installation.executed().is_success
     assert sorted(installation.history()) == [("BTCUSDT", 1, "failed"), ("ETHUSDT", 1, "failed")]
 
 
@@ -168,12 +179,10 @@ def test_recordings_of_long_ago_are_recorded_as_expired_without_a_run(installati
 
 def test_a_run_that_is_executed_again_posts_nothing_twice(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
-    (request,) = installation.look().run_requests or []
     with receiving(installation.port) as (receiver, _):
-        for _ in range(2):
-            assert deliver_spikes.execute_in_process(
-                run_config=request.run_config, instance=installation.instance
-            ).success
+        run = installation.executed()
+        again = deliver_spikes.execute_in_process(run_config=run.run_config, instance=installation.instance)
+        assert again.success
         assert receiver.status.received == 1
 
 
@@ -185,14 +194,10 @@ def test_a_crash_of_the_run_loses_no_alert_and_a_second_post_has_the_same_id(
 ) -> None:
     spike = spike_of("BTCUSDT", this_minute())
     append_spikes(installation.settings, [spike])
-    (request,) = installation.look().run_requests or []
     with receiving(installation.port) as (receiver, _):
         with crashing(point):
-            deliver_spikes.execute_in_process(run_config=request.run_config, instance=installation.instance)
-        # As the daemon does with the run of a process that died: it is closed, and the sensor looks again.
-        for record in installation.instance.get_run_records():
-            installation.instance.report_run_failed(record.dagster_run)
-        assert deliver_spikes.execute_in_process(instance=installation.instance).success
+            deliver_spikes.execute_in_process(instance=installation.instance)
+        installation.look()
         assert receiver.status.received == posts
         assert receiver.status.last is not None
         assert receiver.status.last.spike_id == spike.spike_id
@@ -207,37 +212,53 @@ def test_a_person_may_start_the_job_without_configuration(installation: Installa
     assert installation.history() == [("BTCUSDT", 1, "delivered")]
 
 
-def test_while_a_run_is_unfinished_no_second_one_is_launched(installation: Installation) -> None:
+def test_while_a_run_is_unfinished_no_second_one_is_executed(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
     run = installation.instance.create_run_for_job(deliver_spikes, status=dg.DagsterRunStatus.STARTED)
     assert _skip_reason(installation.look()) == f"run {run.run_id} is delivering"
 
 
-def test_runs_that_end_without_a_record_come_again_later_under_another_key(installation: Installation) -> None:
+def test_a_run_that_died_with_its_code_server_is_closed_and_its_alerts_go_out_in_the_same_tick(
+    installation: Installation,
+) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
-    (first,) = installation.look().run_requests or []
-    run = installation.instance.create_run_for_job(deliver_spikes, tags=first.tags)
-    installation.instance.report_run_failed(run)
-    assert "ended without a record" in _skip_reason(installation.look())
-    installation.monkeypatch.setattr("firehose_dagster.defs.alerts.BACKOFF", (timedelta(0),))
-    (second,) = installation.look().run_requests or []
-    assert second.run_config == first.run_config
-    assert second.run_key != first.run_key
+    left = installation.instance.create_run_for_job(
+        deliver_spikes, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: "an earlier life"}
+    )
+    with receiving(installation.port):
+        assert installation.executed().is_success
+    closed = installation.instance.get_run_by_id(left.run_id)
+    assert closed is not None
+    assert closed.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_runs_that_end_without_a_record_come_again_later(installation: Installation) -> None:
+    append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
+    with installation.monkeypatch.context() as broken:
+        broken.setattr("pyiceberg.table.Table.append", _refuse)
+        first = installation.executed()
+    assert _skip_reason(installation.look()).startswith(f"run {first.run_id} ended without a record; again at")
+    installation.let_failed_runs_come_again_at_once()
+    assert installation.executed().run_config == first.run_config
 
 
 def test_a_hook_that_cannot_record_says_so_and_leaves_the_run_a_success(installation: Installation) -> None:
     append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
-    (request,) = installation.look().run_requests or []
-
-    def refuse(*_: object) -> None:
-        raise OSError("disk full")
-
     with receiving(installation.port) as (receiver, _):
-        installation.monkeypatch.setattr("pyiceberg.table.Table.append", refuse)
-        result = deliver_spikes.execute_in_process(run_config=request.run_config, instance=installation.instance)
+        installation.monkeypatch.setattr("pyiceberg.table.Table.append", _refuse)
+        run = installation.executed()
         assert receiver.status.verified == 1
-    assert result.success
-    assert not [event for event in result.all_events if event.event_type_value == "HOOK_ERRORED"]
+    assert run.is_success
+    assert not installation.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.HOOK_ERRORED)
+    logged = [entry.user_message for entry in installation.instance.all_logs(run.run_id) if not entry.is_dagster_event]
+    assert any("1 outcomes were not recorded" in message for message in logged)
+
+
+def test_a_run_that_fails_leaves_the_tick_green_and_says_so(installation: Installation) -> None:
+    append_spikes(installation.settings, [spike_of("BTCUSDT", this_minute())])
+    installation.monkeypatch.setattr("firehose_dagster.alerts.ledger.Ledger.spikes", _refuse)
+    run = installation.executed()
+    assert run.is_failure
 
 
 @pytest.mark.parametrize(("secret", "reason"), [("", "FIREHOSE_WEBHOOK_SECRET is not set"), ("whsec_!", "not base64")])

@@ -1,0 +1,126 @@
+"""The spike sensor: finds what is undelivered, and executes the alert job for it in its own process.
+
+Not by a `RunRequest`: a worker is a new Python process that imports Dagster and the code location, and each alert came
+7 s later for it (docs/decisions/0021).
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from firehose_dagster.alerts.ledger import LedgerError
+from firehose_dagster.alerts.outbox import BACKOFF, Attempt, expiry, plan
+from firehose_dagster.alerts.signature import signer
+from firehose_dagster.alerts.watch import Cursor, attempts_digest, has_work
+from firehose_dagster.defs.alerts import (
+    AttemptConfig,
+    SelectSpikesConfig,
+    deliver_spikes,
+    max_age,
+    select_spikes,
+    shared_ledger,
+)
+from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_states import UNFINISHED
+from firehose_dagster.settings import Settings
+
+SENSOR_INTERVAL_SECONDS = 4
+"""Dagster's daemon looks at its sensors every 5 s: an interval of 5 is a moment too long at every other look, so 10."""
+ATTEMPTS_PER_RUN = 100
+RUN_GIVEN_UP_AFTER = timedelta(minutes=10)
+"""A run unfinished for longer than any run can take has lost its worker, and no longer holds back the next."""
+ATTEMPTS_TAG = "firehose/attempts"
+PROCESS_TAG = "firehose/process"
+_THIS_PROCESS = uuid.uuid4().hex
+"""Not the pid, which a container gives to each of its lives."""
+SENSOR_RUN_ID = "spike_sensor"
+"""Stands where a run id does in the rows that the sensor writes itself."""
+
+
+@dg.sensor(
+    target=deliver_spikes,
+    minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Compares crypto_spikes with ops_deliveries and executes deliver_spikes for what is due.",
+)
+def spike_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResource) -> dg.SensorResult:
+    settings = firehose.settings()
+    problem = _secret_problem(settings)
+    if problem is not None:
+        return dg.SensorResult(skip_reason=problem)
+    now = datetime.now(UTC)
+    try:
+        ledger = shared_ledger(settings)
+        position = ledger.position()
+        if not has_work(context.cursor, position, now):
+            return dg.SensorResult(skip_reason="nothing new, nothing due", cursor=context.cursor)
+        delivering = _delivering_run_id(context.instance, now)
+        if delivering is not None:
+            return dg.SensorResult(skip_reason=f"run {delivering} is delivering", cursor=context.cursor)
+        planned = plan(ledger.recent_spikes(now), ledger.recent_deliveries(now), now, max_age(settings))
+        ledger.append([expiry(key, now, SENSOR_RUN_ID) for key in planned.expired])
+    except LedgerError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+    if not planned.attempts:
+        reason = f"expired: {len(planned.expired)}; next due: {planned.next_attempt_at or 'nothing'}"
+        return dg.SensorResult(skip_reason=reason, cursor=Cursor.at(position, planned.next_attempt_at, now))
+    told = _deliver(context, planned.attempts[:ATTEMPTS_PER_RUN], now)
+    return dg.SensorResult(skip_reason=told, cursor=Cursor.at(position, now, now))
+
+
+def _deliver(context: dg.SensorEvaluationContext, attempts: Sequence[Attempt], now: datetime) -> str:
+    """What the tick is to say: the run that was executed, or that it waits.
+
+    It waits where runs for the very same attempts ended without a record: those come again with backoff.
+    """
+    digest = attempts_digest(attempts)
+    earlier = context.instance.get_run_records(
+        dg.RunsFilter(job_name=deliver_spikes.name, tags={ATTEMPTS_TAG: digest}), limit=len(BACKOFF) + 1
+    )
+    if earlier:
+        ended_at = earlier[0].update_timestamp
+        again_at = ended_at + BACKOFF[min(len(earlier), len(BACKOFF)) - 1]
+        if ended_at <= now < again_at:
+            return f"run {earlier[0].dagster_run.run_id} ended without a record; again at {again_at.isoformat()}"
+    config = SelectSpikesConfig(attempts=[AttemptConfig.of(attempt) for attempt in attempts])
+    run = deliver_spikes.execute_in_process(
+        run_config=dg.RunConfig(ops={select_spikes.name: config}),
+        instance=context.instance,
+        tags={ATTEMPTS_TAG: digest, PROCESS_TAG: _THIS_PROCESS, **_labels(context)},
+        # The run says what was wrong, and the next tick goes on.
+        raise_on_error=False,
+    )
+    return f"run {run.run_id} {'delivered' if run.success else 'failed'}: attempts planned {len(attempts)}"
+
+
+def _labels(context: dg.SensorEvaluationContext) -> dict[str, str]:
+    """By which the UI lists a run under its job and its sensor, as Dagster tags the runs that it launches itself."""
+    labels = {"dagster/sensor_name": spike_sensor.name}
+    if context.code_location_origin is not None:
+        labels[".dagster/repository"] = f"{context.repository_name}@{context.code_location_origin.location_name}"
+    return labels
+
+
+def _delivering_run_id(instance: dg.DagsterInstance, now: datetime) -> str | None:
+    """The run that goes on. One that an earlier code server left behind is closed as failed: nothing of it lives."""
+    for record in instance.get_run_records(
+        dg.RunsFilter(job_name=deliver_spikes.name, statuses=UNFINISHED, created_after=now - RUN_GIVEN_UP_AFTER)
+    ):
+        run = record.dagster_run
+        if run.tags.get(PROCESS_TAG, _THIS_PROCESS) == _THIS_PROCESS:
+            return run.run_id
+        instance.report_run_failed(run, f"closed by {spike_sensor.name}: the code server that executed it is gone")
+    return None
+
+
+def _secret_problem(settings: Settings) -> str | None:
+    secret = settings.webhook_secret.get_secret_value()
+    if not secret:
+        return "FIREHOSE_WEBHOOK_SECRET is not set: no alert is sent"
+    try:
+        signer(secret)
+    except ValueError as error:
+        return str(error)
+    return None
