@@ -22,6 +22,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.bronze_pass import BronzePass
 from firehose_dagster.streams.bronze_replay import bronze_position, replay_from_bronze
+from firehose_dagster.streams.jvm_death import jvm_death_explained
 from firehose_dagster.streams.layer_failures import LayerFailedError, LayerFailures
 from firehose_dagster.streams.lease import StreamLease, refuse_if_held
 from firehose_dagster.streams.lost_offsets import accept_loss
@@ -65,8 +66,8 @@ def run_streams(
     Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``LeaseLostError`` where the lease's
     file was deleted while it ran, ``TopicUnusableError`` where the topic does not fit what the lake holds,
     ``StreamFailedError`` where a batch failed and bronze could not go on or silver took other rows than the batch had
-    for it, ``RowsLostError`` where that is so since an earlier run, ``LakeTroubleError`` where disk, catalog or clock
-    is in the way outside of a batch.
+    for it or the JVM died, ``RowsLostError`` where that is so since an earlier run, ``LakeTroubleError`` where disk,
+    catalog or clock is in the way outside of a batch.
     """
     callbacks = _Callbacks(on_batch, on_failure, on_watch)
     with explained(settings):
@@ -100,16 +101,17 @@ def _run(
     lease = StreamLease(spark, settings)
     lease.take(owner)
     reached(CrashPoint.LEASE_TAKEN)
-    try:
-        if rebuild is not None:
-            empty_for_rebuild(spark, catalog, settings, rebuild)
-        from_bronze = rebuild == "silver"
-        host = _Host(spark, catalog, settings, lease, stop, callbacks, until_caught_up, from_bronze=from_bronze)
-        return host.run()
-    finally:
-        lease.release()
-        if session is None:
-            spark.stop()
+    with jvm_death_explained(spark):
+        try:
+            if rebuild is not None:
+                empty_for_rebuild(spark, catalog, settings, rebuild)
+            from_bronze = rebuild == "silver"
+            host = _Host(spark, catalog, settings, lease, stop, callbacks, until_caught_up, from_bronze=from_bronze)
+            return host.run()
+        finally:
+            lease.release()
+            if session is None:
+                spark.stop()
 
 
 class _Host:

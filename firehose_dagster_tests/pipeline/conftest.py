@@ -1,9 +1,11 @@
 """The broker that the tests of the pipeline share, and homes on it."""
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from firehose_dagster.lake.jars import JarsMissingError, kafka_jars
 from firehose_dagster.local.broker import prepare_broker
@@ -11,9 +13,9 @@ from firehose_dagster.local.installation import Installation
 from firehose_dagster.local.programs import broker_program
 from firehose_dagster.settings import Settings
 from firehose_dagster_tests.local.conftest import free_ports
-from firehose_dagster_tests.pipeline.topic import Pipeline
-
-MakePipeline = Callable[[str], Pipeline]
+from firehose_dagster_tests.pipeline.stream_on_topic import MakePipeline, MakeStream, Stream, new_stream
+from firehose_dagster_tests.pipeline.topic import Pipeline, encoded
+from firehose_dagster_tests.streams.scenario import trades
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +54,22 @@ def make_pipeline(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> M
         )
 
     return make
+
+
+@pytest.fixture
+def make_stream(make_pipeline: MakePipeline, spark: SparkSession) -> MakeStream:
+    """A new home, and four trades in its topic that no table holds yet."""
+
+    def make(name: str) -> Stream:
+        made = new_stream(make_pipeline(name), spark)
+        made.pipeline.produce(encoded(trades(1, 4)))
+        return made
+
+    return make
+
+
+@pytest.fixture
+def left_sockets() -> Iterator[None]:
+    """Py4J leaves sockets behind; where they are expected they are closed, and no later test is warned of them."""
+    yield
+    gc.collect()

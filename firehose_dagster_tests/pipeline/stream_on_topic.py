@@ -20,6 +20,7 @@ from firehose_dagster_tests.pipeline.topic import Pipeline
 from firehose_dagster_tests.streams.scenario import new_scenario
 
 MakePipeline = Callable[[str], Pipeline]
+MakeStream = Callable[[str], "Stream"]
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from pydantic import HttpUrl
 
 from firehose_dagster_tests.lineage.receiver import Dataset, receiving_lineage
-from firehose_dagster_tests.pipeline.conftest import MakePipeline
+from firehose_dagster_tests.pipeline.stream_on_topic import MakePipeline
 from firehose_dagster_tests.pipeline.topic import Pipeline, encoded, wait_until
 from firehose_dagster_tests.streams.scenario import trade
 

@@ -1,11 +1,7 @@
 """What Kafka's retention took: refused or skipped with an incident where no table has it, else taken from bronze."""
 
-import gc
-from collections.abc import Callable, Iterator
-
 import msgspec
 import pytest
-from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.position import OFFSETS_LOST
 from firehose_dagster.streams.host import OnFailure
@@ -13,39 +9,31 @@ from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.query import StreamFailedError
 from firehose_dagster.streams.topic_offsets import TopicUnusableError
 from firehose_dagster_tests.pipeline.stream_on_topic import (
-    MakePipeline,
+    MakeStream,
     Stream,
-    new_stream,
     retain_from,
     silver_takes_nothing,
 )
 from firehose_dagster_tests.pipeline.topic import encoded
 from firehose_dagster_tests.streams.scenario import trades
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
-
-MakeStream = Callable[[str], Stream]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.usefixtures("left_sockets")]
 
 
 @pytest.fixture
-def make_stream(make_pipeline: MakePipeline, spark: SparkSession) -> MakeStream:
+def filled(make_stream: MakeStream) -> MakeStream:
+    """With its four trades in the lake, too."""
+
     def make(name: str) -> Stream:
-        made = new_stream(make_pipeline(name), spark)
-        made.pipeline.produce(encoded(trades(1, 4)))
+        made = make_stream(name)
         made.run()
         return made
 
     return make
 
 
-@pytest.fixture(autouse=True)
-def _sockets() -> Iterator[None]:
-    yield
-    gc.collect()  # here, where the sockets that py4j left are expected
-
-
-def test_records_that_retention_took_unread_are_refused_or_skipped_with_one_incident(make_stream: MakeStream) -> None:
-    made = make_stream("retention")
+def test_records_that_retention_took_unread_are_refused_or_skipped_with_one_incident(filled: MakeStream) -> None:
+    made = filled("retention")
     settings, partition = made.pipeline.settings, _partition(made)
     # What the tables hold may go.
     retain_from(settings, {partition: 4})
@@ -64,8 +52,8 @@ def test_records_that_retention_took_unread_are_refused_or_skipped_with_one_inci
     made.pipeline.require_proven()
 
 
-def test_what_the_topic_lost_while_silver_failed_is_taken_from_bronze(make_stream: MakeStream) -> None:
-    made = make_stream("outlived")
+def test_what_the_topic_lost_while_silver_failed_is_taken_from_bronze(filled: MakeStream) -> None:
+    made = filled("outlived")
     made.pipeline.produce(encoded(trades(5, 8, minute=2)))
     with (
         silver_takes_nothing(),
@@ -79,8 +67,8 @@ def test_what_the_topic_lost_while_silver_failed_is_taken_from_bronze(make_strea
     made.pipeline.require_proven()
 
 
-def test_bronze_alone_refuses_what_the_topic_lost_behind_it(make_stream: MakeStream) -> None:
-    made = make_stream("alone.refused")
+def test_bronze_alone_refuses_what_the_topic_lost_behind_it(filled: MakeStream) -> None:
+    made = filled("alone.refused")
     with (
         silver_takes_nothing(),
         pytest.raises(TopicUnusableError, match=rf"removed 3 records .*partition {_partition(made)} offsets 8 to 10\."),
@@ -89,8 +77,8 @@ def test_bronze_alone_refuses_what_the_topic_lost_behind_it(make_stream: MakeStr
     assert made.bronze_and_silver() == (8, 4)
 
 
-def test_bronze_alone_tells_what_it_skips_and_the_other_layers_pass_over_it_too(make_stream: MakeStream) -> None:
-    made = make_stream("alone.skipped")
+def test_bronze_alone_tells_what_it_skips_and_the_other_layers_pass_over_it_too(filled: MakeStream) -> None:
+    made = filled("alone.skipped")
     with silver_takes_nothing(), pytest.raises(StreamFailedError, match="Bronze holds the topic"):
         made.run(_when_bronze_goes_on_alone(made), lost_offsets="skip")
     assert made.bronze_and_silver() == (11, 4)

@@ -3,10 +3,9 @@
 One JVM, the session's; the other tests of the pipeline start processes of their own.
 """
 
-import gc
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,7 @@ from firehose_dagster_tests.pipeline.stream_on_topic import MakePipeline, Stream
 from firehose_dagster_tests.pipeline.topic import encoded
 from firehose_dagster_tests.streams.scenario import trade, trades
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
-
-
-@pytest.fixture(autouse=True)
-def _sockets() -> Iterator[None]:
-    yield
-    gc.collect()  # here, where the sockets that py4j left are expected
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.usefixtures("left_sockets")]
 
 
 @pytest.fixture(scope="module")

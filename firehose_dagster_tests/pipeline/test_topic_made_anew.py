@@ -1,10 +1,6 @@
 """A topic that was deleted and made anew under its name is no other half of what a lake holds: the start refuses it."""
 
-import gc
-from collections.abc import Callable, Iterator
-
 import pytest
-from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.position import TOPIC_ID
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
@@ -15,34 +11,15 @@ from firehose_dagster.streams.layer_failures import LayerFailedError
 from firehose_dagster.streams.query import StreamFailedError
 from firehose_dagster.streams.topic_offsets import TopicUnusableError
 from firehose_dagster_tests.pipeline.stream_on_topic import (
-    MakePipeline,
+    MakeStream,
     Stream,
     make_topic_anew,
-    new_stream,
     silver_takes_nothing,
 )
 from firehose_dagster_tests.pipeline.topic import encoded
 from firehose_dagster_tests.streams.scenario import trades
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
-
-MakeStream = Callable[[str], Stream]
-
-
-@pytest.fixture
-def make_stream(make_pipeline: MakePipeline, spark: SparkSession) -> MakeStream:
-    def make(name: str) -> Stream:
-        made = new_stream(make_pipeline(name), spark)
-        made.pipeline.produce(encoded(trades(1, 4)))
-        return made
-
-    return make
-
-
-@pytest.fixture(autouse=True)
-def _sockets() -> Iterator[None]:
-    yield
-    gc.collect()  # here, where the sockets that py4j left are expected
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.usefixtures("left_sockets")]
 
 
 def _made_anew_and_longer(made: Stream) -> None:

@@ -112,6 +112,26 @@ def test_a_jvm_that_outlives_its_python_holds_the_lease_until_it_is_dead(
     pipeline.require_proven()
 
 
+def test_a_stream_whose_jvm_is_killed_says_so_in_one_line_and_the_next_goes_on(
+    make_pipeline: MakePipeline, tmp_path: Path
+) -> None:
+    pipeline = make_pipeline("jvm-killed")
+    pipeline.make_topic()
+    pipeline.produce(encoded(trades(1, 50)))
+    with _stream(pipeline, tmp_path / "first.log") as first:
+        wait_until(lambda: _silver_rows(pipeline) == 50, first, tmp_path / "first.log")
+        jvm_pid = jvm_of(first.pid)
+        assert jvm_pid is not None
+        os.kill(jvm_pid, signal.SIGKILL)
+        assert first.wait(60) == 2
+    *_, last = (tmp_path / "first.log").read_text().splitlines()
+    assert last.startswith("firehose: the stream's JVM was ended by SIGKILL. Nothing half was committed")
+    pipeline.produce(encoded(trades(51, 80, minute=25)))
+    pipeline.run("streams", "--until-caught-up", log=tmp_path / "next.log")
+    assert _silver_in_lake(pipeline) == 80
+    pipeline.require_proven()
+
+
 @contextmanager
 def _stream(pipeline: Pipeline, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`firehose streams`; stopped at the end, where it runs still, and then it ended well."""
