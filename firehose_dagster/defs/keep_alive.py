@@ -11,23 +11,23 @@ import msgspec
 from firehose_dagster.defs.gateway import gateway
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.run_states import FINISHED, UNFINISHED
+from firehose_dagster.defs.sensor_interval import EACH_LOOK_SECONDS
 from firehose_dagster.defs.streams import streams
 from firehose_dagster.gateway.status import is_alive, read_status
 from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.lease import lease_is_held
 
-_INTERVAL_SECONDS = 5
-LOOKS_BEFORE_LIFE = 24
-"""A run that shows no life in so many looks after its start has lost its worker: a start takes a minute at most."""
-LOOKS_AFTER_LIFE = 6
-"""The same once it was seen alive: a run that ends in good order gives its lease back some seconds before."""
+LOOKS_BEFORE_LIFE = 36
+"""A run that shows no life in so many looks, 3 minutes, after its start has lost its worker: a start takes a minute."""
+LOOKS_AFTER_LIFE = 12
+"""The same once it was seen alive, a minute: a run that ends in good order gives its lease back some seconds before."""
 _LONGEST_PAUSE_SECONDS = 60
 
 
 @dg.sensor(
     job=gateway,
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=EACH_LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Launches the gateway when none runs. One that a person terminated stays off until a person starts it.",
 )
@@ -38,7 +38,7 @@ def gateway_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
 
 @dg.sensor(
     job=streams,
-    minimum_interval_seconds=_INTERVAL_SECONDS,
+    minimum_interval_seconds=EACH_LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Launches the stream when none runs. One that a person terminated stays off until a person starts it.",
 )

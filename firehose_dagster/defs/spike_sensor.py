@@ -24,10 +24,9 @@ from firehose_dagster.defs.alerts import (
 )
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.run_states import UNFINISHED
+from firehose_dagster.defs.sensor_interval import EACH_LOOK_SECONDS
 from firehose_dagster.settings import Settings
 
-SENSOR_INTERVAL_SECONDS = 4
-"""Dagster's daemon looks at its sensors every 5 s: an interval of 5 is a moment too long at every other look, so 10."""
 ATTEMPTS_PER_RUN = 100
 RUN_GIVEN_UP_AFTER = timedelta(minutes=10)
 """A run unfinished for longer than any run can take has lost its worker, and no longer holds back the next."""
@@ -41,7 +40,7 @@ SENSOR_RUN_ID = "spike_sensor"
 
 @dg.sensor(
     target=deliver_spikes,
-    minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
+    minimum_interval_seconds=EACH_LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Compares crypto_spikes with ops_deliveries and executes deliver_spikes for what is due.",
 )
