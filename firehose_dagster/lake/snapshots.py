@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from firehose_dagster.contracts.position import OFFSETS, Position
+from firehose_dagster.contracts.position import OFFSETS, TOPIC_ID, Position
 
 
 def lineage(table: Table, snapshot_id: int | None = None) -> Iterator[Snapshot]:
@@ -51,3 +51,12 @@ def held_position(table: Table, snapshot_id: int | None = None) -> Position | No
     """
     text = newest_stamp(table, OFFSETS, snapshot_id)
     return None if text is None else Position.from_json(text)
+
+
+def held_topic_ids(*tables: Table) -> frozenset[str]:
+    """What the broker called the topic that each table was filled from, as far as they were told: of a sound lake, one.
+
+    Ask both bronze and silver: either may hold the topic without the other, for bronze goes on alone, and earlier code
+    told silver only.
+    """
+    return frozenset(told for table in tables if (told := newest_stamp(table, TOPIC_ID)))

@@ -11,11 +11,11 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
 
 from firehose_dagster.contracts.layers import Layer
-from firehose_dagster.contracts.position import TOPIC_ID, Position
+from firehose_dagster.contracts.position import Position
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import create_tables, open_catalog
-from firehose_dagster.lake.snapshots import held_position, newest_stamp
+from firehose_dagster.lake.snapshots import held_position, held_topic_ids
 from firehose_dagster.lake.spark_session import start_session
 from firehose_dagster.lake.trouble import explained
 from firehose_dagster.settings import Settings
@@ -168,7 +168,7 @@ class _Host:
         topic = wait_for_topic(self._settings, self._stop)
         if topic is None:
             return
-        held_topic_ids = self._held_topic_ids()
+        topic_ids = self._held_topic_ids()
 
         def batch_done(audit: BatchAudit) -> None:
             self._shown.add(audit, trade_pass.position.offsets)
@@ -178,12 +178,12 @@ class _Host:
         trade_pass = TradePass(self._spark, self._catalog, self._settings, batch_done, topic.topic_id)
         with _closed_at_the_end(trade_pass):
             self._require_topic(trade_pass.position)
-            plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_ids)
+            plan = plan_start(trade_pass.position, self._bronze_position(), topic, topic_ids)
             if plan.lost:
                 accept_loss(self._settings, self._catalog, trade_pass, plan.lost)
             if plan.needs_bronze or self._from_bronze:
                 replay_from_bronze(self._spark, self._catalog, self._settings, trade_pass, self._stop)
-                plan = plan_start(trade_pass.position, self._bronze_position(), topic, held_topic_ids)
+                plan = plan_start(trade_pass.position, self._bronze_position(), topic, topic_ids)
             trade_pass.expect(topic.records_behind(trade_pass.position))
             self._run_query(trade_pass.process, plan.starting_offsets(self._settings.topic))
 
@@ -229,12 +229,7 @@ class _Host:
             )
 
     def _held_topic_ids(self) -> frozenset[str]:
-        """What the broker called the topic that each of bronze and silver was filled from, as far as they were told.
-
-        Either may hold the topic without the other: bronze goes on alone, and earlier code told silver only.
-        """
-        tables = (self._catalog.load_table(each.identifier) for each in (BRONZE, SILVER))
-        return frozenset(told for table in tables if (told := newest_stamp(table, TOPIC_ID)))
+        return held_topic_ids(*(self._catalog.load_table(each.identifier) for each in (BRONZE, SILVER)))
 
     def _bronze_position(self) -> Position:
         return bronze_position(self._catalog, self._settings)

@@ -15,13 +15,13 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.table import Table as IcebergTable
 
 from firehose_dagster.contracts.instants import from_microseconds
-from firehose_dagster.contracts.position import TOPIC_ID, Position
+from firehose_dagster.contracts.position import Position
 from firehose_dagster.contracts.topic import OffsetRange
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
 from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.duckdb_view import make_view
 from firehose_dagster.lake.row_filters import all_of, at_least, below, is_null
-from firehose_dagster.lake.snapshots import held_position, newest_stamp
+from firehose_dagster.lake.snapshots import held_position, held_topic_ids
 from firehose_dagster.maintenance.completeness.store import HOUR_US
 from firehose_dagster.maintenance.reconciliation.hour import (
     BRONZE_COLUMNS,
@@ -44,8 +44,8 @@ class LoadedLake:
     position: Position | None
     """Up to where silver has taken the topic."""
     bronze_position: Position | None
-    topic_id: str | None
-    """The topic that silver was filled from."""
+    topic_ids: frozenset[str]
+    """The topic that bronze and silver were filled from, as far as they were told."""
 
 
 def load_lake(catalog: Catalog) -> LoadedLake:
@@ -55,7 +55,7 @@ def load_lake(catalog: Catalog) -> LoadedLake:
     return LoadedLake(
         silver=silver,
         position=held_position(silver),
-        topic_id=newest_stamp(silver, TOPIC_ID),
+        topic_ids=held_topic_ids(bronze, silver),
         bronze=bronze,
         bronze_position=held_position(bronze),
         quarantine=catalog.load_table(QUARANTINE.identifier),

@@ -41,9 +41,10 @@ def require_same_topic(lake: LoadedLake, bounds: TopicBounds) -> None:
             f"the lake holds more than the topic ever had ({told}): the topic was made anew or its log was lost; use a "
             "new home, or a topic of a new name"
         )
-    if lake.topic_id is not None and bounds.topic_id is not None and lake.topic_id != bounds.topic_id:
+    other = sorted(each for each in lake.topic_ids if bounds.topic_id is not None and each != bounds.topic_id)
+    if other:
         raise TopicMadeAnewError(
-            f"the topic was made anew: the lake was filled from the one with id {lake.topic_id}, the broker now has "
+            f"the topic was made anew: the lake was filled from the one with id {other[0]}, the broker now has "
             f"{bounds.topic_id}; use a new home, or a topic of a new name"
         )
 

@@ -10,7 +10,8 @@ from pyiceberg.catalog import Catalog
 
 from firehose_dagster.contracts.instants import to_microseconds
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
-from firehose_dagster.contracts.position import AUDIT, OFFSETS, WATERMARK, Position
+from firehose_dagster.contracts.position import AUDIT, OFFSETS, TOPIC_ID, WATERMARK, Position
+from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.maintenance.completeness.look import look
@@ -52,6 +53,10 @@ class Installation:
         self.topic.partition_of = {symbol.encode(): partition for symbol, partition in PARTITION.items()}
         self.ends = dict(lake.ends)
         self.runs = 0
+
+    def tell_topic(self, table: Table, topic_id: str) -> None:
+        """The table was filled from the topic of this id."""
+        append(self.settings, table, [], {TOPIC_ID: topic_id})
 
     def watch(self, watermark: datetime, **stamps: str) -> None:
         """Silver's watermark, and a look at completeness that sees it."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from firehose_dagster.contracts.position import OFFSETS, ROWS_LOST, TOPIC_ID, Position
+from firehose_dagster.contracts.position import OFFSETS, ROWS_LOST, Position
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
 from firehose_dagster.maintenance.reconciliation.memory import KIND
@@ -281,13 +281,19 @@ def test_a_run_that_only_looks_publishes_and_tells_nothing(make: Make) -> None:
     assert held.reconcile().published == 1
 
 
-@pytest.mark.parametrize(("ends", "topic_id"), [(-1, None), (0, "another")])
-def test_a_topic_that_was_made_anew_is_refused(make: Make, ends: int, topic_id: str | None) -> None:
+def test_a_topic_that_ends_before_what_the_lake_holds_is_refused(make: Make) -> None:
     held = make()
-    held.watch(BOTH_OVER, **{TOPIC_ID: "this one"})
-    held.topic.topic_id = topic_id
-    del held.topic.values[0][len(held.topic.values[0]) + ends :]
-    with pytest.raises(TopicMadeAnewError, match="made anew"):
+    del held.topic.values[0][-1]
+    with pytest.raises(TopicMadeAnewError, match=r"the lake holds more than the topic ever had \(partition 0 up to"):
+        held.reconcile()
+
+
+@pytest.mark.parametrize("table", [BRONZE, SILVER], ids=lambda table: table.name)
+def test_a_topic_of_another_id_than_bronze_or_silver_was_told_is_refused(make: Make, table: Table) -> None:
+    held = make()
+    held.tell_topic(table, "this one")
+    held.topic.topic_id = "another"
+    with pytest.raises(TopicMadeAnewError, match="with id this one, the broker now has another"):
         held.reconcile()
 
 
