@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_process import hold_run
 from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.table_metadata import MetadataEntry
@@ -25,6 +26,7 @@ _WATCH_SECONDS = 0.5
 def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -> None:
     settings = firehose.settings()
     log_to_file(settings, "gateway")
+    hold_run(settings, context.job_name, context.run_id)
     stop = threading.Event()
     newest: list[GatewayStatus] = []
     failure: list[BaseException] = []

@@ -10,6 +10,7 @@ import msgspec
 
 from firehose_dagster.defs.gateway import gateway
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_process import has_lost_its_process
 from firehose_dagster.defs.run_states import FINISHED, UNFINISHED
 from firehose_dagster.defs.sensor_interval import EACH_LOOK_SECONDS
 from firehose_dagster.defs.streams import streams
@@ -33,7 +34,12 @@ _LONGEST_PAUSE_SECONDS = 60
 )
 def gateway_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseResource) -> dg.SensorResult:
     settings = firehose.settings()
-    return keep_alive(context, gateway.name, lambda: _gateway_is_alive(settings))
+    return keep_alive(
+        context,
+        gateway.name,
+        lambda: _gateway_is_alive(settings),
+        lambda run_id: has_lost_its_process(settings, gateway.name, run_id),
+    )
 
 
 @dg.sensor(
@@ -44,11 +50,16 @@ def gateway_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
 )
 def streams_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseResource) -> dg.SensorResult:
     settings = firehose.settings()
-    return keep_alive(context, streams.name, lambda: lease_is_held(settings))
+    return keep_alive(
+        context,
+        streams.name,
+        lambda: lease_is_held(settings),
+        lambda run_id: has_lost_its_process(settings, streams.name, run_id),
+    )
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """What the looks at a run have shown; the sensor's cursor.
+    """What the looks at a run have shown, for one of which it is not known which process works on it; the cursor.
 
     Looks are counted, not seconds: a laptop that wakes has an hour behind it in a moment, and its clock may be set.
     """
@@ -59,7 +70,7 @@ class _Seen(msgspec.Struct, frozen=True):
     """In a row, until now."""
 
     @property
-    def has_lost_its_process(self) -> bool:
+    def must_be_dead(self) -> bool:
         return self.dead_looks >= (LOOKS_AFTER_LIFE if self.was_alive else LOOKS_BEFORE_LIFE)
 
 
@@ -67,12 +78,13 @@ def keep_alive(
     context: dg.SensorEvaluationContext,
     job_name: str,
     is_alive: Callable[[], bool],
+    has_lost_its_process: Callable[[str], bool],
     epoch_seconds: Callable[[], float] = time.time,
 ) -> dg.SensorResult:
     """Request a run of the job where none goes on, nobody wants it off, and nothing else does its work.
 
-    A run that goes on by Dagster's word, but of which nothing lives, is closed first: as failed, or as canceled where
-    it was being terminated, so that it stays off.
+    A run that goes on by Dagster's word, but has lost its process or shows no life, is closed first: as failed, or as
+    canceled where it was being terminated, so that it stays off.
     """
     instance = context.instance
     going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
@@ -81,7 +93,7 @@ def keep_alive(
         if run.status not in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
             return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
         seen = _look(context.cursor, run.run_id, is_alive=is_alive())
-        if seen.has_lost_its_process:
+        if has_lost_its_process(run.run_id) or seen.must_be_dead:
             told = f"closed by {context.sensor_name}: its process is gone"
             if run.status == dg.DagsterRunStatus.CANCELING:
                 instance.report_run_canceled(run, told)

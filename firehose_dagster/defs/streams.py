@@ -3,14 +3,17 @@
 import threading
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 
 import dagster as dg
+from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.defs.layer_checks import LayerReporter
 from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
+from firehose_dagster.defs.run_process import hold_run
 from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.stream_reports import StreamReporter, table_report
@@ -24,6 +27,7 @@ from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.catch_up import wait_until_passed
 from firehose_dagster.streams.host import run_streams
+from firehose_dagster.streams.jvm_death import jvm_death_explained
 from firehose_dagster.streams.lease import lease_is_held, refuse_if_held
 from firehose_dagster.streams.progress import StreamProgress
 
@@ -78,6 +82,7 @@ def trade_stream(
 ) -> Iterator[dg.MaterializeResult[None]]:
     settings = firehose.settings()
     log_to_file(settings, "streams")
+    hold_run(settings, context.job_name, context.run.run_id)
     if not config.continuous and lease_is_held(settings):
         context.log.info("a stream runs on this lake: waiting until it took the topic as it is now into all layers")
         wait_until_passed(settings, threading.Event())
@@ -107,27 +112,36 @@ def _host(
     # Before a JVM is started for nothing.
     refuse_if_held(settings)
     session = spark.session(settings)
+    with (
+        jvm_death_explained(session),
+        _stopped_at_the_end(session),
+        stream_lineage(settings, context.run.run_id) as tell,
+    ):
+
+        def on_batch(batch: BatchAudit, progress: StreamProgress) -> None:
+            reporter.add(batch, progress)
+            layers.took_batch()
+            tell(batch)
+
+        run_streams(
+            settings,
+            stop,
+            until_caught_up=not config.continuous,
+            on_batch=on_batch,
+            on_failure=layers.failed,
+            session=session,
+            owner=f"Dagster run {context.run.run_id}",
+            on_watch=on_watch,
+        )
+    watch.end_as_told()
+
+
+@contextmanager
+def _stopped_at_the_end(session: SparkSession) -> Iterator[None]:
     try:
-        with stream_lineage(settings, context.run.run_id) as tell:
-
-            def on_batch(batch: BatchAudit, progress: StreamProgress) -> None:
-                reporter.add(batch, progress)
-                layers.took_batch()
-                tell(batch)
-
-            run_streams(
-                settings,
-                stop,
-                until_caught_up=not config.continuous,
-                on_batch=on_batch,
-                on_failure=layers.failed,
-                session=session,
-                owner=f"Dagster run {context.run.run_id}",
-                on_watch=on_watch,
-            )
+        yield
     finally:
         session.stop()
-    watch.end_as_told()
 
 
 def _in_order(keys: AbstractSet[dg.AssetKey]) -> dict[dg.AssetKey, Table]:

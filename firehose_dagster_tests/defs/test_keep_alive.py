@@ -37,7 +37,11 @@ def _run(
 
 
 def _tick(instance: dg.DagsterInstance, is_alive: Callable[[], bool]) -> dg.SensorResult:
-    return keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, is_alive)
+    return keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, is_alive, _not_known)
+
+
+def _not_known(run_id: str) -> bool:
+    return False
 
 
 def _dead() -> bool:
@@ -83,7 +87,7 @@ def test_a_run_that_a_person_terminated_stays_off_although_its_process_was_gone(
     cursor: str | None = None
     for _ in range(LOOKS_BEFORE_LIFE):
         context = dg.build_sensor_context(instance=instance, sensor_name="sensor", cursor=cursor)
-        cursor = keep_alive(context, JOB, _dead).cursor or cursor
+        cursor = keep_alive(context, JOB, _dead, _not_known).cursor or cursor
     closed = instance.get_run_by_id(run.run_id)
     assert closed is not None
     assert closed.status == dg.DagsterRunStatus.CANCELED

@@ -48,7 +48,7 @@ class Sensor:
 
     def look(self, *, alive: bool = False) -> dg.SensorResult:
         context = dg.build_sensor_context(instance=self.instance, sensor_name="sensor", cursor=self.cursor)
-        result = keep_alive(context, JOB, lambda: alive, lambda: time.time() + self.ahead_seconds)
+        result = keep_alive(context, JOB, lambda: alive, lambda _: False, lambda: time.time() + self.ahead_seconds)
         self.cursor = result.cursor or self.cursor
         return result
 

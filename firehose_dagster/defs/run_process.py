@@ -1,0 +1,58 @@
+"""Whether the process of a long-running run still lives, by a lock that the operating system frees at its death.
+
+When the code server dies its workers live on, and of one that dies later nobody tells Dagster. A lock is not fooled by
+a clock that was set or a pid that was given again, and it is seen from every container that shares the home.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from firehose_dagster.settings import Settings
+
+_held: list[int] = []
+"""Descriptors, never closed: a run is finished by its worker's very last event, and only then may the lock be free."""
+
+
+def hold_run(settings: Settings, job_name: str, run_id: str) -> None:
+    """Tell that this process works on the run, for as long as it lives."""
+    folder = _folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"{job_name}.*"):
+        if not _is_locked(left):
+            left.unlink(missing_ok=True)
+    # Locked before it has its name: else a look in between would see a run whose process is gone.
+    nameless = folder / f".{run_id}"
+    descriptor = os.open(nameless, os.O_CREAT | os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    nameless.rename(_path(settings, job_name, run_id))
+    _held.append(descriptor)
+
+
+def has_lost_its_process(settings: Settings, job_name: str, run_id: str) -> bool:
+    """Whether a process worked on the run and is dead. False where none has told, of which nothing is known."""
+    path = _path(settings, job_name, run_id)
+    return path.exists() and not _is_locked(path)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, for others look too.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.state_dir / "runs"
+
+
+def _path(settings: Settings, job_name: str, run_id: str) -> Path:
+    return _folder(settings) / f"{job_name}.{run_id}"
