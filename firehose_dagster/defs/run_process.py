@@ -23,7 +23,7 @@ def hold_run(settings: Settings, job_name: str, run_id: str) -> None:
             left.unlink(missing_ok=True)
     # Locked before it has its name: else a look in between would see a run whose process is gone.
     nameless = folder / f".{run_id}"
-    descriptor = os.open(nameless, os.O_CREAT | os.O_RDWR)
+    descriptor = os.open(nameless, os.O_CREAT | os.O_RDWR, mode=0o644)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     nameless.rename(_path(settings, job_name, run_id))
     _held.append(descriptor)

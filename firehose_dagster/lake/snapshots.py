@@ -44,6 +44,11 @@ def newest_stamp(table: Table, key: str, snapshot_id: int | None = None) -> str 
     return next((text for each in lineage(table, snapshot_id) if (text := stamp(each, key)) is not None), None) or None
 
 
+def was_emptied(table: Table, key: str) -> bool:
+    """Whether the newest value under `key` is the empty one: the table was emptied, and is not yet complete again."""
+    return next((text for each in lineage(table) if (text := stamp(each, key)) is not None), None) == ""
+
+
 def held_position(table: Table, snapshot_id: int | None = None) -> Position | None:
     """Which offsets of the topic a snapshot of the table holds (default: the current one); None where none is stamped.
 

@@ -24,7 +24,7 @@ from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.duckdb_view import duckdb_type, make_empty_view, make_view
 from firehose_dagster.lake.iceberg_schema import schema
-from firehose_dagster.lake.snapshots import held_position, newest_stamp
+from firehose_dagster.lake.snapshots import held_position, newest_stamp, was_emptied
 from firehose_dagster.settings import Settings
 
 MEMORY_LIMIT = "2GB"
@@ -53,6 +53,8 @@ class PinnedLake:
     gold_snapshot_id: int | None
     gold_silver_snapshot_id: int | None
     """The silver snapshot that gold is a function of."""
+    gold_is_being_made_anew: bool
+    """Gold was emptied for a rebuild that is not over, or died."""
     completeness_silver_snapshot_id: int | None
     """The silver snapshot that the newest look at completeness looked at; None where it was expired since."""
 
@@ -103,7 +105,17 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
         _view(connection, "holes", OPS_EXCHANGE_HOLES, holes, _current_id(holes))
         _view(connection, "holes_of_gold", OPS_EXCHANGE_HOLES, holes, _named(gold, HOLES_SNAPSHOT, holes))
         _view(connection, "holes_of_completeness", OPS_EXCHANGE_HOLES, holes, _named(looks, HOLES_SNAPSHOT, holes))
-        yield PinnedLake(connection, catalog, tables, silver_id, position, gold_id, gold_silver_id, looks_silver_id)
+        yield PinnedLake(
+            connection=connection,
+            catalog=catalog,
+            tables=tables,
+            silver_snapshot_id=silver_id,
+            position=position,
+            gold_snapshot_id=gold_id,
+            gold_silver_snapshot_id=gold_silver_id,
+            gold_is_being_made_anew=gold is not None and was_emptied(gold, SILVER_SNAPSHOT),
+            completeness_silver_snapshot_id=looks_silver_id,
+        )
 
 
 def _add_retired(connection: duckdb.DuckDBPyConnection, bronze: IcebergTable | None) -> None:
