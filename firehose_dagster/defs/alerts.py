@@ -24,7 +24,8 @@ from firehose_dagster.defs.table_metadata import asset_spec
 from firehose_dagster.settings import Settings
 
 POSTING_BUDGET_SECONDS = 20.0
-"""And one post more, of at most 15 s: the sensor executes the job, and Dagster gives a tick 60 s."""
+"""No post is begun later: the sensor executes the job, and Dagster gives a tick 60 s. A last one that hangs in each of
+its phases can pass that; the daemon then gives the tick up, the run ends all the same, and no other begins before."""
 
 ops_deliveries = asset_spec(
     OPS_DELIVERIES, deps=[dg.AssetKey([SPIKES.name])], group="alerts", kinds={"iceberg"}

@@ -26,7 +26,8 @@ _WATCH_SECONDS = 0.5
 def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -> None:
     settings = firehose.settings()
     log_to_file(settings, "gateway")
-    hold_run(settings, context.job_name, context.run_id)
+    with told_if_possible("which process works on the run"):
+        hold_run(settings, context.job_name, context.run_id)
     stop = threading.Event()
     newest: list[GatewayStatus] = []
     failure: list[BaseException] = []

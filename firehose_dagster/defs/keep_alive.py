@@ -59,7 +59,7 @@ def streams_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """What the looks at a run have shown, for one of which it is not known which process works on it; the cursor.
+    """What the looks at a run have shown; it decides where no process told that it works on the run. The cursor.
 
     Looks are counted, not seconds: a laptop that wakes has an hour behind it in a moment, and its clock may be set.
     """
@@ -93,7 +93,7 @@ def keep_alive(
         if run.status not in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
             return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
         seen = _look(context.cursor, run.run_id, is_alive=is_alive())
-        if has_lost_its_process(run.run_id) or seen.must_be_dead:
+        if _ended_without_a_word(instance, run.run_id, has_lost_its_process) or seen.must_be_dead:
             told = f"closed by {context.sensor_name}: its process is gone"
             if run.status == dg.DagsterRunStatus.CANCELING:
                 instance.report_run_canceled(run, told)
@@ -118,6 +118,16 @@ def keep_alive(
         if 0 <= since_end < pause:
             return dg.SensorResult(skip_reason=f"run {last.run_id} failed; the next attempt waits {pause} s")
     return dg.SensorResult(run_requests=[dg.RunRequest()])
+
+
+def _ended_without_a_word(
+    instance: dg.DagsterInstance, run_id: str, has_lost_its_process: Callable[[str], bool]
+) -> bool:
+    if not has_lost_its_process(run_id):
+        return False
+    # Asked after the lock: the process may have ended in good order since the run was read.
+    run = instance.get_run_by_id(run_id)
+    return run is not None and not run.is_finished
 
 
 def _look(cursor: str | None, run_id: str, *, is_alive: bool) -> _Seen:

@@ -1,7 +1,7 @@
-"""Whether the process of a long-running run still lives, by a lock that the operating system frees at its death.
+"""Whether the process that executes a run still lives, by a lock that the operating system frees at its death.
 
 When the code server dies its workers live on, and of one that dies later nobody tells Dagster. A lock is not fooled by
-a clock that was set or a pid that was given again, and it is seen from every container that shares the home.
+a clock that was set or a pid that was given again, and all containers of this machine that share the home see it.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ _held: list[int] = []
 
 
 def hold_run(settings: Settings, job_name: str, run_id: str) -> None:
-    """Tell that this process works on the run, for as long as it lives."""
+    """Tell that this process works on the run, for as long as it lives; what the job's dead ones left is removed."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob(f"{job_name}.*"):

@@ -18,6 +18,7 @@ from firehose_dagster.defs.run_watch import RunWatch
 from firehose_dagster.defs.sources import TOPIC_KEY
 from firehose_dagster.defs.stream_reports import StreamReporter, table_report
 from firehose_dagster.defs.table_metadata import asset_spec
+from firehose_dagster.defs.telling import told_if_possible
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.trouble import explained
 from firehose_dagster.lineage.switch import stream_lineage
@@ -82,7 +83,8 @@ def trade_stream(
 ) -> Iterator[dg.MaterializeResult[None]]:
     settings = firehose.settings()
     log_to_file(settings, "streams")
-    hold_run(settings, context.job_name, context.run.run_id)
+    with told_if_possible("which process works on the run"):
+        hold_run(settings, context.job_name, context.run.run_id)
     if not config.continuous and lease_is_held(settings):
         context.log.info("a stream runs on this lake: waiting until it took the topic as it is now into all layers")
         wait_until_passed(settings, threading.Event())

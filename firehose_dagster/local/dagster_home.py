@@ -2,12 +2,13 @@
 
 import json
 
+from firehose_dagster.local.compute_logs import ComputeLogsOfWorkers
 from firehose_dagster.settings import Settings
 
 LOCATION_NAME = "firehose"
 
 INSTANCE_YAML = """\
-# Written at each start by `firehose demo`; SQLite storage and local compute logs are Dagster's defaults.
+# Written at each start by `firehose demo`; SQLite storage is Dagster's default.
 telemetry:
   enabled: false
 
@@ -19,7 +20,7 @@ run_coordinator:
   module: dagster.core.run_coordinator
   class: QueuedRunCoordinator
   config:
-    # A spike webhook is a run: it must not wait the default 5 s.
+    # A killed stream comes back by a run: it must not wait the default 5 s.
     dequeue_interval_seconds: 1
 
 concurrency:
@@ -64,8 +65,18 @@ def workspace_yaml(settings: Settings) -> str:
     return f"load_from:\n  - grpc_server: {json.dumps(server)}\n"
 
 
+def instance_yaml(settings: Settings) -> str:
+    """The instance that keeps all it has under the installation's home."""
+    compute_logs = {
+        "module": ComputeLogsOfWorkers.__module__,
+        "class": ComputeLogsOfWorkers.__name__,
+        "config": {"base_dir": str(settings.dagster_home / "storage")},
+    }
+    return f"{INSTANCE_YAML}\ncompute_logs: {json.dumps(compute_logs)}\n"
+
+
 def write_dagster_home(settings: Settings) -> None:
     """Write both files, replacing what an earlier start wrote."""
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
-    (settings.dagster_home / "dagster.yaml").write_text(INSTANCE_YAML)
+    (settings.dagster_home / "dagster.yaml").write_text(instance_yaml(settings))
     (settings.dagster_home / "workspace.yaml").write_text(workspace_yaml(settings))

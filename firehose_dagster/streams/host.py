@@ -97,11 +97,11 @@ def _run(
     if wait_for_topic(settings, stop) is None:
         return ProgressFile(settings, _silver_position(catalog, settings).offsets).progress
     spark = session or start_session(settings)
-    spark.sparkContext.setLogLevel("ERROR")
-    lease = StreamLease(spark, settings)
-    lease.take(owner)
-    reached(CrashPoint.LEASE_TAKEN)
     with jvm_death_explained(spark):
+        spark.sparkContext.setLogLevel("ERROR")
+        lease = StreamLease(spark, settings)
+        lease.take(owner)
+        reached(CrashPoint.LEASE_TAKEN)
         try:
             if rebuild is not None:
                 empty_for_rebuild(spark, catalog, settings, rebuild)

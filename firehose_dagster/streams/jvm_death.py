@@ -13,11 +13,16 @@ from firehose_dagster.streams.query import StreamFailedError
 
 _LAST_BREATH_SECONDS = 10
 """Its sockets are closed some time before its parent is told that it ended: a heap takes a while to be given back."""
+_OUT_OF_MEMORY = "Where nobody killed it, memory ran out: lower FIREHOSE_SPARK_DRIVER_MEMORY, or end what else takes it"
 
 
 @contextmanager
 def jvm_death_explained(spark: SparkSession) -> Iterator[None]:
-    """Within, the error of a call to a dead JVM becomes ``StreamFailedError``; all others pass as they are."""
+    """Within, the error of a call to a dead JVM becomes ``StreamFailedError``; all others pass as they are.
+
+    Calls made as the block is left count: the one that was under way when the JVM died fails by another error, and only
+    the next finds nobody at the other end.
+    """
     try:
         yield
     except (Py4JNetworkError, ConnectionError) as error:
@@ -25,8 +30,8 @@ def jvm_death_explained(spark: SparkSession) -> Iterator[None]:
         if ended_by is None:
             raise
         raise StreamFailedError(
-            f"the stream's JVM was ended by {ended_by}. Nothing half was committed, and the next start goes on. Where "
-            "nobody killed it, memory ran out: lower FIREHOSE_SPARK_DRIVER_MEMORY, or end what else takes it"
+            f"the stream's JVM was ended by {ended_by}. Nothing half was committed, and the next start goes on. "
+            + (_OUT_OF_MEMORY if ended_by == signal.SIGKILL.name else "What it said last stands above, in the log")
         ) from error
 
 

@@ -114,3 +114,18 @@ def test_where_a_process_outside_dagster_does_the_work_no_run_is_requested(insta
 def test_a_failed_run_comes_again(instance: dg.DagsterInstance) -> None:
     _run(instance, dg.DagsterRunStatus.FAILURE)
     assert _tick(instance, _dead).run_requests == [dg.RunRequest()]
+
+
+def test_a_run_that_ends_while_it_is_looked_at_keeps_its_end(instance: dg.DagsterInstance) -> None:
+    run = _run(instance, dg.DagsterRunStatus.STARTED)
+
+    def ended_since_it_was_read(run_id: str) -> bool:
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name, message="done"), run_id
+        )
+        return True
+
+    keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, _dead, ended_since_it_was_read)
+    held = instance.get_run_by_id(run.run_id)
+    assert held is not None
+    assert held.status == dg.DagsterRunStatus.SUCCESS

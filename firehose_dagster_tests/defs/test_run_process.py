@@ -5,13 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 
+from firehose_dagster.defs.gateway import gateway
 from firehose_dagster.defs.keep_alive import gateway_keep_alive, streams_keep_alive
-from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
 from firehose_dagster.defs.run_process import has_lost_its_process, hold_run
+from firehose_dagster.defs.streams import trade_stream
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB, STREAMS_JOB
 from firehose_dagster.settings import Settings
 
@@ -70,6 +73,26 @@ def test_a_run_that_this_process_holds_has_its_process_however_often_it_is_asked
     assert [has_lost_its_process(settings, "work", "one") for _ in range(2)] == [False, False]
 
 
+def test_runs_of_the_gateway_hold_their_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firehose_dagster.defs.gateway.run_gateway", lambda *_: None)
+    result = gateway.execute_in_process(resources={"firehose": FirehoseResource(home=str(tmp_path))})
+    assert _held(tmp_path) == {f"gateway.{result.run_id}"}
+
+
+def test_runs_of_the_stream_hold_their_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firehose_dagster.defs.streams.run_streams", lambda *_, **__: None)
+    monkeypatch.setattr(LakeSparkResource, "session", lambda *_: SimpleNamespace(stop=lambda: None))
+    result = dg.materialize(
+        [trade_stream], resources={"firehose": FirehoseResource(home=str(tmp_path)), "spark": LakeSparkResource()}
+    )
+    (name,) = _held(tmp_path)
+    assert name.endswith(f".{result.run_id}")
+
+
+def _held(home: Path) -> set[str]:
+    return {path.name for path in (Settings(home=home).state_dir / "runs").iterdir()}
+
+
 def test_what_dead_runs_of_the_job_left_is_removed_by_the_next_and_living_ones_and_other_jobs_are_let_be(
     tmp_path: Path,
 ) -> None:
@@ -78,11 +101,7 @@ def test_what_dead_runs_of_the_job_left_is_removed_by_the_next_and_living_ones_a
         pass
     with _worker(settings, "work", "living"):
         hold_run(settings, "work", "next")
-        assert {path.name for path in (settings.state_dir / "runs").iterdir()} == {
-            "other.dead",
-            "work.living",
-            "work.next",
-        }
+        assert _held(tmp_path) == {"other.dead", "work.living", "work.next"}
 
 
 @pytest.mark.parametrize(("job_name", "sensor"), [(GATEWAY_JOB, gateway_keep_alive), (STREAMS_JOB, streams_keep_alive)])

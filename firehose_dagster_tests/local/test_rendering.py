@@ -81,6 +81,7 @@ def test_dagster_is_pointed_at_the_code_server_and_sends_and_asks_for_nothing(se
     assert instance["run_monitoring"]["enabled"] is True
     # The place of a killed run in the pool is free again a minute later.
     assert instance["run_monitoring"]["free_slots_after_run_end_seconds"] == 60
+    assert instance["compute_logs"]["config"] == {"base_dir": str(settings.dagster_home / "storage")}
     assert workspace == {
         "load_from": [
             {"grpc_server": {"host": "127.0.0.1", "port": settings.code_server_port, "location_name": "firehose"}}
