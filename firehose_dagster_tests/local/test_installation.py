@@ -76,6 +76,7 @@ def test_programs_run_until_they_are_stopped_and_nothing_stays(settings: Setting
     assert leftover_processes(settings.home) == []
 
 
+@pytest.mark.slow
 def test_a_killed_program_comes_back(settings: Settings) -> None:
     with Installation(settings, [sleeper("one")]) as installation:
         installation.start(on_progress=_quiet)

@@ -37,7 +37,7 @@ from firehose_dagster_tests.pipeline.topic import Pipeline, encoded
 from firehose_dagster_tests.streams.scenario import new_scenario, trade, trades
 from firehose_dagster_tests.transforms.bad_messages import BAD_MESSAGES
 
-pytestmark = [pytest.mark.spark, pytest.mark.stack]
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.slow]
 
 MakePipeline = Callable[[str], Pipeline]
 TRY, ALONE = "a try", "bronze alone"

@@ -76,6 +76,7 @@ def test_exact_duplicates_are_counted_within_a_batch_and_across_batches(scenario
     scenario.require_proven()
 
 
+@pytest.mark.slow
 def test_a_batch_of_suspects_of_1200_symbols_is_classified(scenario: Scenario) -> None:
     symbols = [f"S{number:04d}USDT" for number in range(1_200)]
     scenario.send(*(trade(1, symbol=symbol) for symbol in symbols))

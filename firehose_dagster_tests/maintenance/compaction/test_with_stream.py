@@ -17,7 +17,7 @@ from firehose_dagster.streams.layer_tables import LayerTable
 from firehose_dagster_tests.maintenance.compaction.small_files import paths
 from firehose_dagster_tests.streams.scenario import Scenario, new_scenario, trade, trades
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 _THREE_HOURS_LATER = 180
 
