@@ -1,4 +1,4 @@
-"""What a run prints is captured where the run has a process of its own, and nowhere else.
+"""What a run prints is captured where a code server started a process for the run, and nowhere else.
 
 Dagster captures by putting files in place of descriptors 1 and 2 of the whole process. The alert job is executed by the
 code server, which has threads: what other sensors print in that moment, and for its whole life a worker started in it,
@@ -15,7 +15,7 @@ from dagster._core.storage.compute_log_manager import CapturedLogContext, Comput
 from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
 from dagster._serdes import ConfigurableClassData
 
-_ELSEWHERE = "This run was executed by the code server: what it printed is in the code server's log.\n"
+_ELSEWHERE = "What this run printed is where the process prints that executed it; of an alert: the code server's log.\n"
 
 
 class ComputeLogsOfWorkers(LocalComputeLogManager):
