@@ -143,7 +143,7 @@ class Publisher:
 
     @property
     def outstanding(self) -> int:
-        """Messages handed over and not yet confirmed."""
+        """Messages handed over and not yet confirmed, and the few errors that no poll has served yet."""
         return len(self._producer) + len(self._raw_again)
 
     @property

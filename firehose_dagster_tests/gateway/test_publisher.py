@@ -142,8 +142,9 @@ def test_the_queue_is_bounded_in_bytes_too(
     with suppress(QueueFullError):
         for frames in range(1_000):  # noqa: B007 - how far it came is read below
             publisher.publish_raw(b"x" * 10_000)
-    assert frames == publisher.outstanding
     assert 95 <= frames <= 105
+    # The errors of the broker that is away wait in the same queue until they are served.
+    assert publisher.outstanding >= frames
 
 
 def test_a_frame_too_long_for_kafka_is_cut_and_a_trade_too_long_is_kept_as_text_and_told(
