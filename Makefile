@@ -12,6 +12,8 @@ INSTALLED := $(VENV)/installed
 FOR ?=
 ARGS ?=
 TESTS ?= firehose_dagster_tests
+# Processes that `make test` runs tests in, each with a JVM of its own; 0 for one without any.
+WORKERS ?= 2
 
 .PHONY: help
 help: ## List the targets
@@ -35,7 +37,7 @@ demo: $(INSTALLED) ## Run everything on this machine; FOR=90 stops 90 s after th
 
 .PHONY: test
 test: setup ## Run the tests but for the slow ones; none needs Docker or the internet; TESTS=path to choose
-	$(BIN)/pytest -m 'not slow and not chaos and not n8n' $(TESTS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow and not chaos and not n8n' $(TESTS)
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)

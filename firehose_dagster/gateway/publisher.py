@@ -166,8 +166,8 @@ class Publisher:
             self.poll()
             if time.monotonic() > deadline:
                 raise FlushIncompleteError(
-                    f"Kafka did not confirm {self.outstanding} messages within {timeout_seconds:g} s of the stop; "
-                    "the next start heals what is missing"
+                    f"Kafka did not confirm all messages within {timeout_seconds:g} s of the stop (at most "
+                    f"{self.outstanding} are missing); the next start heals what is missing"
                 )
         self.raise_failure()
 
