@@ -33,10 +33,7 @@ def test_a_second_stream_is_refused_by_the_name_of_the_first_and_writes_nothing(
     make_pipeline: MakePipeline, tmp_path: Path
 ) -> None:
     pipeline = make_pipeline("second")
-    pipeline.make_topic()
-    pipeline.produce(encoded(trades(1, 50)))
-    with _stream(pipeline, tmp_path / "first.log") as first:
-        wait_until(lambda: _silver_rows(pipeline) == 50, first, tmp_path / "first.log")
+    with _stream_that_took_fifty(pipeline, tmp_path / "first.log") as first:
         owner = lease_owner(pipeline.settings)
         assert owner is not None
         for number, command in enumerate((("streams",), ("streams", "--until-caught-up"))):
@@ -87,10 +84,7 @@ def test_a_jvm_that_outlives_its_python_holds_the_lease_until_it_is_dead(
 ) -> None:
     pipeline = make_pipeline("half-dead")
     settings = pipeline.settings
-    pipeline.make_topic()
-    pipeline.produce(encoded(trades(1, 50)))
-    with _stream(pipeline, tmp_path / "first.log") as first:
-        wait_until(lambda: _silver_rows(pipeline) == 50, first, tmp_path / "first.log")
+    with _stream_that_took_fifty(pipeline, tmp_path / "first.log") as first:
         jvm_pid = jvm_of(first.pid)
         assert jvm_pid is not None
         jvm = psutil.Process(jvm_pid)
@@ -106,30 +100,21 @@ def test_a_jvm_that_outlives_its_python_holds_the_lease_until_it_is_dead(
             jvm.kill()
         # Not by the state of the process: its first thread may be gone while others still hold its files.
         _wait(lambda: not lease_is_held(settings), "a JVM that was killed holds the lease")
-    pipeline.produce(encoded(trades(51, 80, minute=25)))
-    pipeline.run("streams", "--until-caught-up", log=tmp_path / "next.log")
-    assert _silver_in_lake(pipeline) == 80
-    pipeline.require_proven()
+    _require_that_the_next_goes_on(pipeline, tmp_path / "next.log")
 
 
 def test_a_stream_whose_jvm_is_killed_says_so_in_one_line_and_the_next_goes_on(
     make_pipeline: MakePipeline, tmp_path: Path
 ) -> None:
     pipeline = make_pipeline("jvm-killed")
-    pipeline.make_topic()
-    pipeline.produce(encoded(trades(1, 50)))
-    with _stream(pipeline, tmp_path / "first.log") as first:
-        wait_until(lambda: _silver_rows(pipeline) == 50, first, tmp_path / "first.log")
+    with _stream_that_took_fifty(pipeline, tmp_path / "first.log") as first:
         jvm_pid = jvm_of(first.pid)
         assert jvm_pid is not None
         os.kill(jvm_pid, signal.SIGKILL)
         assert first.wait(60) == 2
     *_, last = (tmp_path / "first.log").read_text().splitlines()
     assert last.startswith("firehose: the stream's JVM was ended by SIGKILL. Nothing half was committed")
-    pipeline.produce(encoded(trades(51, 80, minute=25)))
-    pipeline.run("streams", "--until-caught-up", log=tmp_path / "next.log")
-    assert _silver_in_lake(pipeline) == 80
-    pipeline.require_proven()
+    _require_that_the_next_goes_on(pipeline, tmp_path / "next.log")
 
 
 @contextmanager
@@ -143,6 +128,24 @@ def _stream(pipeline: Pipeline, log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 assert stream.wait(60) == 0, log.read_text()[-4_000:]
         finally:
             stream.kill()
+
+
+@contextmanager
+def _stream_that_took_fifty(pipeline: Pipeline, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`firehose streams` on a new topic, with fifty trades in silver."""
+    pipeline.make_topic()
+    pipeline.produce(encoded(trades(1, 50)))
+    with _stream(pipeline, log) as stream:
+        wait_until(lambda: _silver_rows(pipeline) == 50, stream, log)
+        yield stream
+
+
+def _require_that_the_next_goes_on(pipeline: Pipeline, log: Path) -> None:
+    """Another stream takes thirty trades more, and all eighty are proven."""
+    pipeline.produce(encoded(trades(51, 80, minute=25)))
+    pipeline.run("streams", "--until-caught-up", log=log)
+    assert _silver_in_lake(pipeline) == 80
+    pipeline.require_proven()
 
 
 def _silver_rows(pipeline: Pipeline) -> int:

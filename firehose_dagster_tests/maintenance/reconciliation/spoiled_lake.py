@@ -1,6 +1,7 @@
 """A small lake, its topic and what follows from losing a row: what the tests of reconciliation share."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,7 @@ def value_of(row: Row) -> bytes:
         return str(row["raw"]).encode()
     message = {name: row[name] for name in _AS_TOLD} | {name: str(row[name]) for name in ("price", "qty")}
     return msgspec.json.encode(message | {"received_at": to_microseconds(row["received_at"])})
+
+
+Make = Callable[..., Installation]
+"""The fixture `make`: an installation of the small lake or of another one, watched for completeness up to a moment."""

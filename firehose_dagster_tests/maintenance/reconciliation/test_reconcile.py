@@ -1,8 +1,7 @@
 """A small lake that lost a row: it is published once, told in the audit, and never where the hour is not over."""
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from filelock import FileLock
 
 from firehose_dagster.contracts.position import OFFSETS, ROWS_LOST, Position
 from firehose_dagster.contracts.table import Table
-from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.maintenance.reconciliation.memory import KIND
 from firehose_dagster.maintenance.reconciliation.reconcile import (
     LOCK_FILE,
@@ -18,29 +17,15 @@ from firehose_dagster.maintenance.reconciliation.reconcile import (
     ReplayIncompleteError,
 )
 from firehose_dagster.maintenance.reconciliation.topic import TopicMadeAnewError
-from firehose_dagster.maintenance.retention.bronze import retire_bronze
 from firehose_dagster_tests.maintenance.reconciliation.spoiled_lake import (
     BOTH_OVER,
-    FIRST_OFFSET,
     FIRST_OVER,
     NINE,
     Installation,
+    Make,
     value_of,
 )
-from firehose_dagster_tests.verification.small_lake import TOPIC, Row, SmallLake, append, small_lake
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Installation]:
-    def made(lake: SmallLake | None = None, watermark: datetime = BOTH_OVER) -> Installation:
-        installation = Installation(tmp_path, lake or small_lake())
-        installation.watch(watermark)
-        return installation
-
-    return made
-
-
-Make = Callable[..., Installation]
+from firehose_dagster_tests.verification.small_lake import TOPIC, append, small_lake
 
 
 def test_a_whole_lake_is_complete_and_the_next_run_reads_nothing_of_it(make: Make) -> None:
@@ -131,112 +116,6 @@ def test_nothing_is_known_to_be_over_before_completeness_was_looked_at(tmp_path:
     outcome = held.reconcile()
     assert (outcome.hours_read, outcome.published) == (0, 0)
     assert outcome.summary == "no hour is known to be over: there was no look at completeness yet"
-
-
-def test_a_record_that_bronze_lacks_is_published_as_it_lies_in_the_topic(make: Make) -> None:
-    held = make()
-    lost = held.lake.bronze[5]
-    held.lose(BRONZE.identifier, lost)
-    outcome = held.reconcile()
-    assert (outcome.holes, outcome.published, outcome.told_lost) == ({"wanted": 1}, 1, 1)
-    (record,) = held.topic.published
-    assert (record.key, record.value) == (b"key", value_of(lost))
-    # Its offset is excused from then on; that silver's row has no record is not, before what was published is taken.
-    assert held.breaches() == {"silver_equals_bronze"}
-    held.topic.published.clear()
-    held.take()
-    assert held.breaches() == set()
-    after = held.reconcile()
-    assert (after.holes, after.is_complete, after.told_lost) == ({"held again": 1}, True, 0)
-    assert held.topic.published == []
-    # Its offset stays a hole, which is not looked into again while nothing changes.
-    assert held.reconcile().holes == {}
-
-
-def test_a_record_that_bronze_lacks_and_the_topic_has_no_more_is_told_as_gone(make: Make) -> None:
-    held = make()
-    lost = held.lake.bronze[5]
-    held.lose(BRONZE.identifier, lost)
-    held.topic.values[lost["kafka_partition"]][lost["kafka_offset"] - FIRST_OFFSET[lost["kafka_partition"]]] = None
-    outcome = held.reconcile()
-    assert (outcome.holes, outcome.published, outcome.is_complete) == ({"gone": 1}, 0, False)
-    assert outcome.summary == "bronze lacks 1 records that the topic has no more"
-
-
-def test_a_record_that_bronze_lacks_is_found_although_bronze_holds_another_one_twice(make: Make) -> None:
-    held = make()
-    lost = held.lake.bronze[5]
-    twin = next(row for row in held.lake.bronze[6:] if row["kafka_partition"] == lost["kafka_partition"])
-    held.lose(BRONZE.identifier, lost)
-    append(held.settings, BRONZE, [twin], {})
-    outcome = held.reconcile()
-    assert (outcome.holes, outcome.published) == ({"wanted": 1}, 1)
-
-
-def test_a_record_that_bronze_lacks_and_quarantine_holds_is_left_as_it_is(make: Make) -> None:
-    held = make()
-    (rejected,) = (row for row in held.lake.bronze if row["raw"] is not None)
-    held.lose(BRONZE.identifier, rejected)
-    outcome = held.reconcile()
-    assert (outcome.holes, outcome.published, outcome.is_complete) == ({"quarantined": 1}, 0, True)
-
-
-def test_a_record_of_an_hour_that_is_not_over_stays_in_the_topic_alone(make: Make) -> None:
-    held = make(watermark=FIRST_OVER)
-    held.lose(BRONZE.identifier, next(row for row in held.lake.bronze if row["event_ts"] > NINE + timedelta(hours=1)))
-    outcome = held.reconcile()
-    assert (outcome.holes, outcome.published) == ({"open": 1}, 0)
-
-
-def test_what_left_bronze_by_age_is_no_hole_and_no_loss(make: Make) -> None:
-    held = make()
-    assert all(
-        not each.unexplained
-        for each in retire_bronze(held.catalog, 1, now=NINE + timedelta(days=9), quiet_after_seconds=0)
-    )
-    outcome = held.reconcile()
-    assert (outcome.is_complete, outcome.holes, outcome.told_lost) == (True, {}, 0)
-
-
-def _rejected(lake: SmallLake) -> Row:
-    """The record of bronze that broke a rule; nothing else in quarantine has its text."""
-    (rejected,) = (row for row in lake.bronze if row["raw"] is not None)
-    return rejected
-
-
-def test_rejected_records_are_not_published_and_one_that_quarantine_lost_is(make: Make) -> None:
-    lake = small_lake()
-    rejected = _rejected(lake)
-    held = make(lake)
-    assert held.reconcile().is_complete
-    held.lose(QUARANTINE.identifier, rejected)
-    outcome = held.reconcile()
-    assert (outcome.rejections_missing, outcome.told_lost) == (1, 1)
-    assert [each.value for each in held.topic.published] == [rejected["raw"].encode()]
-
-
-def test_a_rejection_that_quarantine_lost_is_found_though_it_was_rejected_on_another_day(make: Make) -> None:
-    lake = small_lake()
-    rejected = _rejected(lake)
-    for row in lake.quarantine:
-        row["rejected_at"] += timedelta(days=2)
-    held = make(lake)
-    assert held.reconcile().is_complete
-    held.lose(QUARANTINE.identifier, rejected)
-    outcome = held.reconcile()
-    assert (outcome.rejections_missing, outcome.told_lost) == (1, 1)
-
-
-def test_a_rejected_record_without_a_time_is_looked_for_too(make: Make) -> None:
-    lake = small_lake()
-    rejected = _rejected(lake)
-    for row in (rejected, *(each for each in lake.quarantine if each["raw"] == "{}")):
-        row.update(symbol=None, event_ts=None, dt_hour=None, trade_time=None)
-    held = make(lake)
-    assert held.reconcile().is_complete
-    held.lose(QUARANTINE.identifier, rejected)
-    outcome = held.reconcile()
-    assert (outcome.rejections_missing, held.topic.published[0].key) == (1, None)
 
 
 @pytest.mark.parametrize("table", [SILVER, BRONZE], ids=["silver", "bronze"])
