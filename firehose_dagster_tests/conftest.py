@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pyspark.sql import SparkSession
 
@@ -10,6 +11,10 @@ from firehose_dagster.lake.jars import JarsMissingError
 from firehose_dagster.lake.spark_session import start_session
 from firehose_dagster.local.java import JavaUnusableError, java_executable
 from firehose_dagster.settings import Settings
+
+# A test that waits for its turn on a loaded machine is no slow example. CI's other settings stay, where it is CI.
+hypothesis.settings.register_profile("patient", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 

@@ -14,6 +14,10 @@ class IdRange:
     def __len__(self) -> int:
         return self.last - self.first + 1
 
+    def overlaps(self, other: "IdRange") -> bool:
+        """Whether an id is in both."""
+        return self.first <= other.last and other.first <= self.last
+
 
 class HeldIds:
     """A set of whole numbers, kept as sorted disjoint ranges that never touch each other. Not safe for threads."""

@@ -132,7 +132,9 @@ class StreamConnection:
             self._reconnect(now, threads)
             return
         if self._active.future.done():
-            self._lose_active(now)
+            # A session that ends because the gateway does is no loss.
+            if not self._halt.is_set():
+                self._lose_active(now)
             return
         self._watch(now, self._active.session)
         self._rotate(now, self._active, threads)
@@ -186,7 +188,8 @@ class StreamConnection:
     def _rotate(self, now: float, active: _Running, threads: ThreadPoolExecutor) -> None:
         replacement = self._replacement
         if replacement is not None and replacement.future.done():
-            self._give_up_replacement(now, replacement.future.result())
+            if not self._halt.is_set():
+                self._give_up_replacement(now, replacement.future.result())
             return
         is_mute = self._silence.is_too_long(now)
         step = next_step(

@@ -50,6 +50,7 @@ class Healer:
         self._halt = halt
         self._lock = threading.Lock()
         self._holes: list[Hole] = []
+        self._at_work: list[tuple[Hole, IdRange]] = []
         self._number = 0
         self._waits = backoff_seconds()
         self.gaps_healed = 0
@@ -116,17 +117,31 @@ class Healer:
             if taken is None:
                 self._halt.wait(IDLE_SECONDS)
                 continue
-            self._work(*taken)
+            try:
+                self._work(*taken)
+            finally:
+                with self._lock:
+                    self._at_work.remove(taken)
             self._remove_settled(taken[0])
 
     def _take(self) -> tuple[Hole, IdRange] | None:
         now = time.monotonic()
         with self._lock:
-            ready = [hole for hole in self._holes if hole.is_ready(now)]
+            ready = [hole for hole in self._holes if hole.is_ready(now) and not self._is_fetched_by_another(hole)]
             if not ready:
                 return None
             newest = max(ready, key=lambda hole: hole.number)
-            return newest, newest.take_page()
+            taken = (newest, newest.take_page())
+            self._at_work.append(taken)
+            return taken
+
+    def _is_fetched_by_another(self, hole: Hole) -> bool:
+        """Whether ids of it are on their way for another hole, as where a quiet symbol is asked about and then speaks:
+        fetched twice at a time they would be in the topic twice."""
+        return any(
+            other is not hole and other.symbol == hole.symbol and page.overlaps(hole.ids)
+            for other, page in self._at_work
+        )
 
     def _work(self, hole: Hole, page: IdRange) -> None:
         held = self._continuity.missing(hole.symbol, page.first, page.last)

@@ -22,8 +22,10 @@ class HealIntake:
 
     def poll(self) -> None:
         """Hand over every request that is new. One of a symbol that is not collected here is fetched too."""
+        # Looked at before the files: one that is settled between the two would be taken a second time.
+        taken = frozenset(self._taken)
         for path, requests in pending(self._settings).items():
-            if path in self._taken:
+            if path in taken:
                 continue
             self._taken.add(path)
             logger.info("event=heal_requested file=%s ranges=%d", path.name, len(requests))

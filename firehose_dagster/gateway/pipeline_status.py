@@ -14,6 +14,8 @@ def status_of(pipeline: Pipeline, state: State, last_error: str | None) -> Gatew
     counts = Counts()
     for connection in connections:
         counts.add(connection.counts)
+    # Read before its ids: a gap that is counted as healed has its ids counted, too.
+    gaps_healed = healer.gaps_healed if healer else 0
     # Read before the queue: what is counted as delivered was delivered.
     healed_ids = healer.healed_ids if healer else 0
     produced = counts.trades + counts.unparsable + healed_ids
@@ -47,7 +49,7 @@ def status_of(pipeline: Pipeline, state: State, last_error: str | None) -> Gatew
         lost=lost,
         full_queue_seconds=round(publisher.full_queue_seconds, 3) if publisher else 0.0,
         gaps_found=healer.gaps_found if healer else 0,
-        gaps_healed=healer.gaps_healed if healer else 0,
+        gaps_healed=gaps_healed,
         missing_ids=healer.missing_ids() if healer else 0,
         healed_ids=healed_ids,
         absent_ids=healer.absent_ids if healer else 0,

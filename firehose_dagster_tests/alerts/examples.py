@@ -1,7 +1,6 @@
 """A spike, a lake that holds spikes, and a receiver on a free port, for the tests of alerts."""
 
 import asyncio
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from firehose_dagster.contracts.spike import SpikeKind, spike_id
 from firehose_dagster.contracts.trade_tables import SPIKES
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.iceberg_schema import schema
+from firehose_dagster.local.ports import free_ports
 from firehose_dagster.settings import Settings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
@@ -77,10 +77,8 @@ def append_spikes(settings: Settings, spikes: Sequence[Spike]) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    (port,) = free_ports(1)
+    return port
 
 
 @contextmanager

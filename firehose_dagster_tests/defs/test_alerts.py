@@ -1,12 +1,14 @@
 """The alert path end to end: rows in a real lake, the sensor and the job that it executes, a real receiver."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from firehose_dagster.alerts.outbox import plan
 from firehose_dagster.crash_points import CrashPoint, crashing
 from firehose_dagster.defs.alerts import deliver_spikes, ops_deliveries
 from firehose_dagster.defs.resources import FirehoseResource
@@ -48,6 +50,8 @@ def test_the_ui_is_told_what_was_delivered(installation: Installation) -> None:
 def test_a_receiver_that_is_down_is_failed_and_later_gets_the_same_id(installation: Installation) -> None:
     spike = spike_of("BTCUSDT", this_minute())
     append_spikes(installation.settings, [spike])
+    patient = partial(plan, backoff=(timedelta(minutes=5),))
+    installation.monkeypatch.setattr("firehose_dagster.defs.spike_sensor.plan", patient)
     assert installation.executed().is_success
     assert installation.history() == [("BTCUSDT", 1, "failed")]
     assert "next due" in skip_reason(installation.look())

@@ -67,6 +67,7 @@ def test_runs_that_end_without_a_record_come_again_later(installation: Installat
     with installation.monkeypatch.context() as broken:
         broken.setattr("pyiceberg.table.Table.append", refuse)
         first = installation.executed()
+    installation.monkeypatch.setattr("firehose_dagster.defs.spike_sensor.BACKOFF", (timedelta(minutes=5),))
     assert skip_reason(installation.look()).startswith(f"run {first.run_id} ended without a record; again at")
     installation.let_failed_runs_come_again_at_once()
     assert installation.executed().run_config == first.run_config

@@ -1,7 +1,7 @@
 """What the healer takes for healed: what Kafka confirmed, and nothing else."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from firehose_dagster.binance.frames import RestTrade
@@ -32,6 +32,34 @@ class _Exchange:
         ]
 
 
+class _Halt(threading.Event):
+    """Tells when somebody found nothing to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.idle.set()
+        return super().wait(timeout)
+
+
+class _SlowExchange(_Exchange):
+    """Before its first answer another worker begins, and has asked or found nothing to do."""
+
+    def __init__(self, begin_another: Callable[[], None], idle: threading.Event) -> None:
+        self._begin_another = begin_another
+        self._idle = idle
+        self.asked = 0
+
+    def agg_trades(self, symbol: str, from_id: int) -> list[RestTrade]:
+        self.asked += 1
+        if self.asked == 1:
+            self._begin_another()
+            assert self._idle.wait(30)
+        return super().agg_trades(symbol, from_id)
+
+
 class _Kafka:
     """Confirms one trade at the first time, and all from then on."""
 
@@ -60,3 +88,26 @@ def test_what_kafka_did_not_confirm_is_fetched_again_and_only_that() -> None:
     healer.run()
     assert kafka.published == [[2, 3], [3]]
     assert (fetched, healer.healed_ids, healer.missing_ids()) == ([2], 2, 0)
+
+
+def test_ids_of_two_overlapping_holes_are_fetched_once_by_two_workers() -> None:
+    kafka, halt, settled = _Kafka(), _Halt(), list[int]()
+    kafka.published.append([])  # from its second time on it confirms all
+
+    def end(ids: int) -> None:
+        settled.append(ids)
+        if len(settled) == 2:
+            halt.set()
+
+    def begin_another() -> None:
+        another.start()
+
+    exchange = _SlowExchange(begin_another, halt.idle)
+    healer = Healer(cast(ExchangeRest, exchange), Continuity({}), cast(ConfirmedPublisher, kafka), lambda _: None, halt)
+    another = threading.Thread(target=healer.run)
+    for ids in (IdRange(2, 3), IdRange(3, 3)):
+        healer.request("BTCUSDT", ids, after_seconds=0, on_settled=end)
+    healer.run()
+    another.join(30)
+    published = [agg_id for ids in kafka.published for agg_id in ids]
+    assert (sorted(published), sorted(settled), healer.healed_ids) == ([2, 3], [1, 1], 2)

@@ -92,7 +92,7 @@ def test_a_connection_that_delivers_nothing_is_replaced_though_pings_flow(
     monkeypatch.setattr(connection, "CONNECTION_TOLERANCE", Tolerance(30, 0.5, 1, 0.5))
     with ScriptedExchange([[], [frame("BTCUSDT", 7)]]) as exchange:
         run_until(settings_for(exchange), lambda status: status.trades == 1 and status.rotations == 1)
-        assert len(exchange.paths) == 2
+        assert len(exchange.paths) >= 2
     assert [record.message["agg_id"] for record in broker.records()] == [7]
 
 

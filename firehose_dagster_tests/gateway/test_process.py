@@ -21,7 +21,7 @@ def _ids(records: list[Record], symbol: str = "BTCUSDT", source: str | None = No
 
 def test_a_trade_arrives_with_full_names_keyed_by_its_symbol(broker: Broker, settings_for: SettingsFor) -> None:
     with ScriptedExchange([[frame("BTCUSDT", 7)]]) as exchange:
-        run_until(settings_for(exchange), lambda status: status.trades == 1)
+        run_until(settings_for(exchange), lambda status: status.trades == 1 and bool(exchange.pongs))
         assert exchange.paths == ["/stream?streams=btcusdt@aggTrade&timeUnit=MICROSECOND"]
         assert exchange.pongs == [b"1767225600"]
     (record,) = broker.records()

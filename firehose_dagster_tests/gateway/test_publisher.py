@@ -129,7 +129,7 @@ def test_a_full_queue_ends_the_connection_after_its_time(
     assert not publisher.has_room
     with pytest.raises(QueueFullError, match=r"127\.0\.0\.1:1 takes no messages"):
         publisher.publish_raw(b"3")
-    assert publisher.full_queue_seconds >= 0.2
+    assert publisher.full_queue_seconds >= 0.15  # what lies between two polls is not in it
 
 
 def test_the_queue_is_bounded_in_bytes_too(

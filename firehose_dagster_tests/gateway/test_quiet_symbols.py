@@ -1,5 +1,6 @@
 """What the stream does not bring is found without it: by REST, by other processes, and what is absent is remembered."""
 
+import math
 import threading
 import time
 
@@ -80,7 +81,7 @@ def test_a_hole_of_the_exchange_is_written_down_and_not_asked_for_after_a_restar
     assert sorted(record.message["agg_id"] for record in broker.records()) == [1, 4, 5, 6, 7]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(200, "3 min 20 s behind"), (-200, "3 min 20 s ahead")])
+@pytest.mark.parametrize(("seconds", "text"), [(200, "3 min (19|2[01]) s behind"), (-200, "3 min (19|2[01]) s ahead")])
 def test_a_clock_minutes_off_is_said_before_anything_is_collected(
     settings_for: SettingsFor, seconds: int, text: str
 ) -> None:
@@ -94,9 +95,11 @@ def test_a_clock_minutes_off_is_said_before_anything_is_collected(
 def test_pongs_stay_within_the_five_messages_a_second_and_the_newest_ping_is_answered(
     settings_for: SettingsFor,
 ) -> None:
+    began = time.monotonic()
     with ScriptedExchange([[PINGS, frame("BTCUSDT", 1)]]) as exchange:
         run_until(settings_for(exchange), lambda _: b"29" in exchange.pongs)
-        assert len(exchange.pongs) <= 5
+        assert len(exchange.pongs) <= 5 * math.ceil(time.monotonic() - began)
+        assert len(exchange.pongs) < 30
 
 
 @pytest.mark.usefixtures("_quick_watch")

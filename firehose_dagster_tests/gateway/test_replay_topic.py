@@ -9,8 +9,8 @@ from firehose_dagster.contracts.topic import OffsetRange
 from firehose_dagster.gateway import replay_topic
 from firehose_dagster.gateway.errors import TopicError
 from firehose_dagster.gateway.replay_topic import ReplayTopic
+from firehose_dagster.local.ports import free_ports
 from firehose_dagster.settings import Settings
-from firehose_dagster_tests.local.conftest import free_ports
 
 
 @pytest.fixture

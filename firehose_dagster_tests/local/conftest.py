@@ -1,25 +1,15 @@
 """Homes, free ports and trivial programs for the tests of the embedded profile."""
 
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from firehose_dagster.local.java import JavaUnusableError, java_executable
+from firehose_dagster.local.ports import free_ports
 from firehose_dagster.local.programs import Program
 from firehose_dagster.settings import Settings
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @pytest.fixture

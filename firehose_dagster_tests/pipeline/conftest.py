@@ -10,9 +10,9 @@ from pyspark.sql import SparkSession
 from firehose_dagster.lake.jars import JarsMissingError, kafka_jars
 from firehose_dagster.local.broker import prepare_broker
 from firehose_dagster.local.installation import Installation
+from firehose_dagster.local.ports import free_ports
 from firehose_dagster.local.programs import broker_program
 from firehose_dagster.settings import Settings
-from firehose_dagster_tests.local.conftest import free_ports
 from firehose_dagster_tests.pipeline.stream_on_topic import MakePipeline, MakeStream, Stream, new_stream
 from firehose_dagster_tests.pipeline.topic import Pipeline, encoded
 from firehose_dagster_tests.streams.scenario import trades

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pyspark.sql import SparkSession
 
@@ -93,13 +93,25 @@ def make_topic_anew(pipeline: Pipeline) -> None:
     """Another topic of the same name, with nothing in it."""
     settings = pipeline.settings
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
+    earlier = _id_of(settings.topic, admin)
     admin.delete_topics([settings.topic], operation_timeout=30)[settings.topic].result(30)
+    # The broker may need a moment to let go of the name, and one more until it takes records for the new topic.
+    _retried(pipeline.make_topic)
+    _retried(lambda: _require_another_id(settings.topic, admin, earlier))
+
+
+def _retried(step: Callable[[], None]) -> None:
     for _ in range(100):
-        try:
-            pipeline.make_topic()
-        except KafkaException:
-            # The broker may need a moment to let go of the name.
-            threading.Event().wait(0.1)
-        else:
-            return
-    pipeline.make_topic()
+        with suppress(KafkaException):
+            return step()
+        threading.Event().wait(0.1)
+    return step()
+
+
+def _require_another_id(topic: str, admin: AdminClient, earlier: str) -> None:
+    if _id_of(topic, admin) == earlier:
+        raise KafkaException(f"the broker still knows {topic} as {earlier}")
+
+
+def _id_of(topic: str, admin: AdminClient) -> str:
+    return str(admin.describe_topics(TopicCollection([topic]))[topic].result(30).topic_id)

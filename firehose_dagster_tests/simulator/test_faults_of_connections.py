@@ -31,7 +31,7 @@ def test_a_frozen_connection_is_silent_even_of_pings_stands_and_is_dropped_in_th
 ) -> None:
     client = exchange.connect("/ws/btcusdt@aggTrade")
     receive_json(client, 1)
-    fault(exchange, "freeze", symbols=["BTCUSDT"], seconds=2)
+    fault(exchange, "freeze", symbols=["BTCUSDT"], seconds=6)
     client.settimeout(0.8)
     client.send_close(1000)
     # What was on its way comes yet; then nothing, though trades, pings and the answer to the close are due.

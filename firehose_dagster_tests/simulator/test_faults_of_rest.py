@@ -26,9 +26,9 @@ def test_a_limit_made_to_order_binds_until_its_retry_after(start_exchange: Start
             weight_per_minute=10**9,
         )
     )
-    fault(exchange, "rest-status", status=status, retry_after_seconds=1)
+    fault(exchange, "rest-status", status=status, retry_after_seconds=2)
     answer = rest(exchange)
-    assert (answer.status, answer.headers["Retry-After"], answer.body["code"]) == (status, "1", -1003)
+    assert (answer.status, answer.headers["Retry-After"], answer.body["code"]) == (status, "2", -1003)
     asked = 0
     while rest(exchange).status == status:
         asked += 1

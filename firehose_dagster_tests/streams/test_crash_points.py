@@ -154,7 +154,10 @@ def test_two_crashes_in_a_row_at_different_steps_are_repaired(scenario: Scenario
     assert scenario.count("crypto_quarantine") == 3
 
 
-def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(scenario: Scenario) -> None:
+def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_audit, "_FLUSH_EVERY_SECONDS", math.inf)
     scenario.send(*trades(1, 6), b"{}")
     scenario.run(rows_a_batch=3)
     assert scenario.count("ops_audit") == 0
