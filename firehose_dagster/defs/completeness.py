@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 from pyiceberg.exceptions import NoSuchTableError
@@ -17,7 +17,7 @@ from firehose_dagster.defs.table_metadata import MetadataEntry, asset_spec
 from firehose_dagster.gateway.heal_requests import ask
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.log_files import log_to_file
-from firehose_dagster.maintenance.completeness.healing import LOOKBACK_HOURS, HealMemory, plan_heals
+from firehose_dagster.maintenance.completeness.healing import HealMemory, plan_heals
 from firehose_dagster.maintenance.completeness.hour import HourRow
 from firehose_dagster.maintenance.completeness.look import Look, hours_over, look
 from firehose_dagster.maintenance.completeness.plot import HOURS_SHOWN, plot_markdown
@@ -208,8 +208,8 @@ def heal_missing_trades(context: dg.SensorEvaluationContext, firehose: FirehoseR
     look_id = store.last_look_snapshot_id()
     if look_id == memory.look_id:
         return dg.SensorResult(skip_reason="no look since", cursor=context.cursor)
-    rows = store.since(int(datetime.now(UTC).timestamp()) // 3_600 - LOOKBACK_HOURS)
-    plan = plan_heals(rows, memory, look_id, int(time.time()), settings.completeness_heal_max_ids)
+    # However old: what a topic lost unread lies in hours from before all that it keeps.
+    plan = plan_heals(store.lacking(), memory, look_id, int(time.time()), settings.completeness_heal_max_ids)
     ask(settings, plan.ask)
     ids = sum(last - first + 1 for _, first, last in plan.ask)
     told = f"asked for {ids:,} ids in {len(plan.ask)} ranges; {len(plan.memory.asked)} ranges are missing"

@@ -1,6 +1,6 @@
 """Completeness as Dagster runs it: the look, the verdicts on hours, and what the gateway is asked for."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -102,11 +102,7 @@ def test_each_hour_that_is_over_has_its_verdict_by_its_name(lake: GrowingLake) -
     }
 
 
-def test_the_gateway_is_asked_for_what_two_looks_found_missing(
-    lake: GrowingLake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The lake is of a day long ago.
-    monkeypatch.setattr(completeness, "LOOKBACK_HOURS", 24 * 365 * 20)
+def test_the_gateway_is_asked_for_what_two_looks_found_missing(lake: GrowingLake) -> None:
     _filled(lake)
     assert _sense(lake, None)[0] == "no look since"
     lake.look()
@@ -121,8 +117,20 @@ def test_the_gateway_is_asked_for_what_two_looks_found_missing(
     assert list(pending(lake.settings).values()) == [[HealRequest("BTCUSDT", 11, 12)]]
 
 
+@pytest.mark.parametrize("days", [9, 40])
+def test_what_a_topic_lost_unread_is_asked_for_however_long_ago_it_was(lake: GrowingLake, days: int) -> None:
+    # Retention takes whole segments: the first record that is left, whose hour tells the gap, is older than it keeps.
+    then = datetime.now(UTC) - timedelta(days=days)
+    lake.hold((range(1, 5), then - timedelta(hours=2)), (range(10, 12), then))
+    lake.look()
+    _, cursor = _sense(lake, None)
+    lake.hold((range(12, 14), datetime.now(UTC)))
+    lake.look()
+    assert _sense(lake, cursor)[0] == "asked for 5 ids in 1 ranges; 1 ranges are missing"
+    assert list(pending(lake.settings).values()) == [[HealRequest("BTCUSDT", 5, 9)]]
+
+
 def test_what_is_too_long_for_rest_is_left_to_the_archive(lake: GrowingLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(completeness, "LOOKBACK_HOURS", 24 * 365 * 20)
     monkeypatch.setenv("FIREHOSE_COMPLETENESS_HEAL_MAX_IDS", "1")
     _filled(lake)
     lake.look()

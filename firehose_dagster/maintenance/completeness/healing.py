@@ -7,8 +7,6 @@ import msgspec
 
 from firehose_dagster.maintenance.completeness.hour import HourRow
 
-LOOKBACK_HOURS = 7 * 24
-"""Hours older than this are not asked for by themselves."""
 FIRST_PAUSE_SECONDS = 300
 LONGEST_PAUSE_SECONDS = 6 * 3_600
 REMEMBERED = 1_000
