@@ -102,7 +102,8 @@ NO_ROWS = BatchAudit(
 class AuditBuffer:
     """Collects audits and appends them together, for a commit a batch would cost more than it tells.
 
-    What a crash loses of the buffer is rebuilt at the next start from the stamps on silver's snapshots.
+    What a crash or a commit that failed loses of the buffer is rebuilt at the next start from the stamps on silver's
+    snapshots.
     """
 
     def __init__(self, catalog: Catalog, writer: DriverTable) -> None:
@@ -119,10 +120,11 @@ class AuditBuffer:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows that are kept."""
-        if self._pending:
-            self._append(self._pending)
-            self._pending = []
+        """Write the rows that are kept. Where that raises they are kept no more: whether they are there is not known,
+        and `rebuild` reads it."""
+        pending, self._pending = self._pending, []
+        if pending:
+            self._append(pending)
         self._flushed_at = time.monotonic()
 
     def rebuild(self) -> int:

@@ -82,7 +82,9 @@ def test_what_is_killed_and_comes_back_is_used_again(stack: RunningStack, servic
     goes_on(stack)
 
 
-@pytest.mark.parametrize("table", ["crypto_bronze_aggtrade", "crypto_silver_trades", "crypto_gold_minute"])
+@pytest.mark.parametrize(
+    "table", ["crypto_bronze_aggtrade", "crypto_silver_trades", "crypto_spikes", "crypto_gold_minute", "ops_audit"]
+)
 def test_a_commit_whose_answer_is_lost_is_found_by_reading(stack: RunningStack, table: str) -> None:
     stack.catalog_proxy.lose_next_commit(table)
     until(stack.catalog_proxy.has_lost_one, f"nothing was committed to {table}", PATIENCE_SECONDS)
