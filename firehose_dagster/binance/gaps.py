@@ -69,6 +69,11 @@ class HeldIds:
         index = bisect_left(self._lasts, agg_id)
         return index < len(self._lasts) and self._firsts[index] <= agg_id
 
+    def holds_any(self, first: int, last: int) -> bool:
+        """Whether one of the ids from `first` to `last`, both included, is held."""
+        index = bisect_left(self._lasts, first)
+        return index < len(self._lasts) and self._firsts[index] <= last
+
     def __len__(self) -> int:
         """How many ids are held."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)

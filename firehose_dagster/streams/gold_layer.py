@@ -1,15 +1,18 @@
 """Gold behind silver: each batch's minutes combined or recomputed, spikes first, then the gold rows."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from firehose_dagster.binance.gaps import HeldIds
 from firehose_dagster.contracts.position import HOLES_SNAPSHOT, SILVER_SNAPSHOT
 from firehose_dagster.contracts.trade_tables import GOLD, SILVER, SPIKES
 from firehose_dagster.errors import ExplainedError
@@ -156,20 +159,25 @@ class GoldLayer:
         if not holes:
             return {}
         # The minute of the next id is the one that lacked them, where they lie between two minutes.
-        return self._minutes.bases(
-            self.table.keys_holding((hole.symbol, hole.first_agg_id, hole.next_agg_id) for hole in holes)
-        )
+        lacking = defaultdict[str, HeldIds](HeldIds)
+        for hole in holes:
+            lacking[hole.symbol].add_range(hole.first_agg_id, hole.next_agg_id)
+        return self._minutes.bases(self.table.keys_holding(lacking))
 
     def _recomputed(self, keys: list[MinuteKey]) -> dict[MinuteKey, MinuteBase]:
         if not keys:
             return {}
-        wanted = set(keys)
         silver = self._spark.table(SILVER.spark_identifier).where(during(key.minute for key in keys))
-        records = silver_minutes(silver.where(f.col("symbol").isin(sorted({key.symbol for key in keys}))))
+        minutes = silver_minutes(silver.where(f.col("symbol").isin(sorted({key.symbol for key in keys}))))
+        # Left out in Spark: of minutes that are days apart those between are millions.
+        symbols, numbers = zip(*keys, strict=True)
+        wanted = self._spark.createDataFrame(
+            pa.table({"symbol": pa.array(symbols, pa.string()), "minute": pa.array(numbers, pa.int64())})
+        )
+        records = minutes.join(f.broadcast(wanted), ["symbol", "minute"], "left_semi")
         return {
-            key: minute_base(record)
+            MinuteKey(record["symbol"], record["minute"]): minute_base(record)
             for record in records.toArrow().to_pylist()
-            if (key := MinuteKey(record["symbol"], record["minute"])) in wanted
         }
 
     def _silver_since(self, since: int | None, until: int) -> DataFrame:

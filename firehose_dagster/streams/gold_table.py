@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import BooleanExpression
 
+from firehose_dagster.binance.gaps import HeldIds
 from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.row_filters import all_of, any_of, at_least, below, equals, one_of
@@ -19,7 +20,7 @@ from firehose_dagster.transforms.gold import MinuteBase, MinuteFeatures
 _MINUTES_PER_DAY = 1_440
 _SEARCH_WINDOWS_MINUTES = (_MINUTES_PER_DAY, 30 * _MINUTES_PER_DAY, 1 << 40)
 """How far from the minutes given a neighbour is looked for: it is nearly always near, the whole table comes last."""
-_RANGES_A_SCAN = 50
+_BOUNDS_A_SCAN = 50
 _FIRST_MINUTE = 0
 _LAST_MINUTE = 253_402_300_740 // 60 - 1
 """The year 9999."""
@@ -87,22 +88,34 @@ class GoldTable:
             left = defaultdict(set, {symbol: minutes for symbol, minutes in left.items() if minutes})
         return found
 
-    def keys_holding(self, ids: Iterable[tuple[str, int, int]]) -> list[MinuteKey]:
-        """The rows of which the ids, first to last, overlap one of the ranges given: symbol, first, last."""
-        ranges = list(ids)
+    def keys_holding(self, ids: Mapping[str, HeldIds]) -> list[MinuteKey]:
+        """The rows with one of the symbol's ids from their first id to their last, both included.
+
+        However far apart the ids are: the rows between them are passed by, and never held as a whole.
+        """
+        bounds = [
+            (symbol, wanted.lowest, wanted.highest)
+            for symbol, wanted in ids.items()
+            if wanted.lowest is not None and wanted.highest is not None
+        ]
         keys: set[MinuteKey] = set()
-        for start in range(0, len(ranges), _RANGES_A_SCAN):
-            overlaps = any_of(
+        for start in range(0, len(bounds), _BOUNDS_A_SCAN):
+            near = any_of(
                 all_of(equals("symbol", symbol), at_least("last_agg_id", low), below("first_agg_id", high + 1))
-                for symbol, low, high in ranges[start : start + _RANGES_A_SCAN]
+                for symbol, low, high in bounds[start : start + _BOUNDS_A_SCAN]
             )
-            for record in self._scan(overlaps, ("symbol", "minute")).to_pylist():
-                keys.add(MinuteKey(record["symbol"], _epoch_minute(record["minute"])))
+            for batch in self._batches(near, ("symbol", "minute", "first_agg_id", "last_agg_id")):
+                rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+                keys.update(
+                    MinuteKey(symbol, _epoch_minute(minute))
+                    for symbol, minute, first, last in rows
+                    if ids[symbol].holds_any(first, last)
+                )
         return sorted(keys)
 
-    def minutes_holding(self, ids: Mapping[str, tuple[int, int]]) -> Sequence[int]:
-        """The minutes, counted from the epoch, in which one of the symbols has ids between its two bounds."""
-        return sorted({key.minute for key in self.keys_holding((symbol, *bounds) for symbol, bounds in ids.items())})
+    def minutes_holding(self, ids: Mapping[str, HeldIds]) -> Sequence[int]:
+        """The minutes, counted from the epoch, that have a row as `keys_holding` says."""
+        return sorted({key.minute for key in self.keys_holding(ids)})
 
     def highest_ids(self, symbols: Iterable[str]) -> Mapping[str, int]:
         """Highest id of each symbol that has a row."""
@@ -122,16 +135,18 @@ class GoldTable:
 
         However large the table is: it is never held as a whole.
         """
-        scan = self._catalog.load_table(GOLD.identifier).scan(
-            row_filter=condition, selected_fields=("symbol", "minute", "last_agg_id")
-        )
-        for batch in scan.to_arrow_batch_reader():
+        for batch in self._batches(condition, ("symbol", "minute", "last_agg_id")):
             rows = pa.table(batch).sort_by("minute")
             minutes = pc.divide(rows.column("minute").cast(pa.int64()), MICROSECONDS_PER_MINUTE)
             rows = rows.set_column(rows.schema.get_field_index("minute"), "minute", minutes)
             groups = rows.group_by("symbol", use_threads=False).aggregate([("minute", "list"), ("last_agg_id", "list")])
             for group in groups.to_pylist():
                 yield group["symbol"], group["minute_list"], group["last_agg_id_list"]
+
+    def _batches(self, condition: BooleanExpression, fields: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+        scan = self._catalog.load_table(GOLD.identifier).scan(row_filter=condition, selected_fields=fields)
+        for batch in scan.to_arrow_batch_reader():
+            yield batch.select(fields)
 
     def _scan(self, condition: BooleanExpression, fields: tuple[str, ...] = ("*",)) -> pa.Table:
         return self._catalog.load_table(GOLD.identifier).scan(row_filter=condition, selected_fields=fields).to_arrow()

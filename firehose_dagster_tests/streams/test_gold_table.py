@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
+from firehose_dagster.binance.gaps import HeldIds
 from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.catalog import create_tables, open_catalog
 from firehose_dagster.lake.driver_table import DriverTable
@@ -71,7 +72,17 @@ def _lose_files_before(catalog: Catalog, minute: int) -> None:
 
 def test_the_minutes_of_suspects_of_1200_symbols_are_found(catalog: Catalog, gold: GoldTable) -> None:
     _store(catalog, ("S0007", NEWEST, 5), ("S1199", NEWEST + 1, 6), ("S1199", NEWEST + 2, 9), ("OTHER", NEWEST + 3, 5))
-    assert gold.minutes_holding({f"S{number:04d}": (5, 8) for number in range(1_200)}) == [NEWEST, NEWEST + 1]
+    wanted = HeldIds()
+    wanted.add_range(5, 8)
+    assert gold.minutes_holding({f"S{number:04d}": wanted for number in range(1_200)}) == [NEWEST, NEWEST + 1]
+
+
+def test_of_two_ids_days_apart_the_minutes_between_are_not_named(catalog: Catalog, gold: GoldTable) -> None:
+    _store(catalog, ("A", NEWEST - 30 * DAY, 5), ("A", NEWEST - DAY, 6), ("A", NEWEST, 7), ("B", NEWEST - DAY, 7))
+    wanted = HeldIds()
+    for agg_id in (5, 7):
+        wanted.add(agg_id)
+    assert gold.keys_holding({"A": wanted}) == [("A", NEWEST - 30 * DAY), ("A", NEWEST)]
 
 
 def test_rows_of_1200_hours_apart_are_read(catalog: Catalog, gold: GoldTable) -> None:
