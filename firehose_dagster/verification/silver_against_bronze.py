@@ -3,6 +3,7 @@
 from firehose_dagster.contracts.rules import EARLIEST_TRADE_TIME_US, LATEST_TRADE_TIME_US
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.pinned_lake import PinnedLake
+from firehose_dagster.verification.records_in_neither import find_records_in_neither
 from firehose_dagster.verification.report import EXAMPLES_SHOWN, Check
 from firehose_dagster.verification.rows_lost import lost_from_bronze
 
@@ -95,14 +96,7 @@ def rest_is_duplicates(lake: PinnedLake) -> Check:
 
     Together with `silver_equals_bronze` it proves without the audit that no record was lost.
     """
-    lake.connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE rest AS
-        SELECT b.* FROM bronze b
-        ANTI JOIN silver s ON s.kafka_partition = b.kafka_partition AND s.kafka_offset = b.kafka_offset
-        ANTI JOIN quarantine q ON q.kafka_partition = b.kafka_partition AND q.kafka_offset = b.kafka_offset
-        """
-    )
+    find_records_in_neither(lake)
     lake.connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE rejected AS

@@ -13,6 +13,7 @@ from typing import Any
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.trade_tables import SILVER
 from firehose_dagster.verification.gold_definition import MINUTE_US, BaseMinute, DerivedFeatures, SpikeRule, features_of
+from firehose_dagster.verification.minutes_taken_again import find_minutes_taken_again
 from firehose_dagster.verification.pinned_lake import PinnedLake, before
 
 _REFERENCE_MINUTES = 30
@@ -33,7 +34,7 @@ class _Event:
     minute: int
     trades_held: int
     is_plain: bool
-    """The minute's trades are of one partition, and none was published again: their offsets are their order."""
+    """The minute's trades are of one partition, and none was lost and came again: their offsets are their order."""
     last_offset: int | None
     """Of the last of the first trades that add up to the volume; None where no first trades do."""
 
@@ -43,8 +44,9 @@ def wrong_figures(lake: PinnedLake) -> tuple[int, list[str]]:
 
     Score and return are not judged where a trade of the minutes before came between the event's last trade and the next
     one of its minute: whether it was there is not told. A score may be that of any length of history, for that can be
-    set. A minute whose trades lie in two partitions, or were lost and published again, has no order to go by.
+    set. A minute whose trades lie in two partitions, or were lost and came again, has no order to go by.
     """
+    find_minutes_taken_again(lake, _REFERENCE_MINUTES)
     _find_last_trades(lake)
     events = [
         _Event(*row)
@@ -133,9 +135,10 @@ def _find_last_trades(lake: PinnedLake) -> None:
             FROM trades GROUP BY 1
         )
         SELECT spike_id, e.symbol, e.kind, e.score, e.price, e.vwap, e.volume, e.return_1m, e.minute_number,
-            coalesce(trades_held, 0) AS trades_held, coalesce(is_plain, false) AS is_plain, last_offset,
-            kafka_partition, next_offset
+            coalesce(trades_held, 0) AS trades_held,
+            coalesce(is_plain, false) AND again.symbol IS NULL AS is_plain, last_offset, kafka_partition, next_offset
         FROM judged e LEFT JOIN ends USING (spike_id)
+        LEFT JOIN minutes_taken_again again ON again.symbol = e.symbol AND again.minute_number = e.minute_number
         """  # noqa: S608 numbers only
     )
 
@@ -170,11 +173,15 @@ def _minutes_until(lake: PinnedLake) -> Mapping[str, Mapping[int, tuple[BaseMinu
             arg_max(s.price, s.agg_id) {held} AS close, sum(s.qty) {held} AS volume,
             sum(s.price * s.qty) {held} AS quote_volume, count(*) {held} AS trades,
             min(s.agg_id) {held} AS first_agg_id, max(s.agg_id) {held} AS last_agg_id,
-            NOT bool_or(s.source = 'replay' OR s.kafka_partition <> e.kafka_partition OR (
-                s.kafka_offset > e.last_offset AND s.kafka_offset < coalesce(e.next_offset, s.kafka_offset + 1)
-            )) AS is_clear
-        FROM event_spans e JOIN silver s
-            ON s.symbol = e.symbol AND epoch_us(s.event_ts) // {MINUTE_US} = e.minute_number - e.back
+            NOT bool_or(
+                s.source = 'replay' OR again.symbol IS NOT NULL OR s.kafka_partition <> e.kafka_partition OR (
+                    s.kafka_offset > e.last_offset AND s.kafka_offset < coalesce(e.next_offset, s.kafka_offset + 1)
+                )
+            ) AS is_clear
+        FROM event_spans e
+        LEFT JOIN minutes_taken_again again
+            ON again.symbol = e.symbol AND again.minute_number = e.minute_number - e.back
+        JOIN silver s ON s.symbol = e.symbol AND epoch_us(s.event_ts) // {MINUTE_US} = e.minute_number - e.back
         GROUP BY 1, 2, 3
         """  # noqa: S608 numbers only
     ).to_arrow_table()

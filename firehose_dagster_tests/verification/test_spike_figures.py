@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from firehose_dagster.contracts.position import OFFSETS, Position
+import pytest
+
+from firehose_dagster.contracts.position import OFFSETS, ROWS_LOST, Position
 from firehose_dagster.contracts.trade_tables import BRONZE
 from firehose_dagster.verification.verify import verify
 from firehose_dagster_tests.verification.judging import failed, settings_of, told, verified
@@ -35,6 +37,30 @@ def _early_event(lake: SmallLake) -> Row:
     figures = {name: then[name] for name in ("vwap", "volume", "return_1m")}
     event |= figures | {"price": then["close"], "score": then["volume_spike_score"]}
     return event
+
+
+def _lose_and_heal(lake: SmallLake, trade: Row) -> None:
+    """A tool deleted silver's row, the gateway fetched its trade over REST, reconciliation told the loss."""
+    old = next(row for row in lake.bronze if row["kafka_offset"] == trade["kafka_offset"] and row["raw"] is None)
+    assert old["kafka_partition"] == trade["kafka_partition"] == 0
+    again = {"source": "rest", "kafka_offset": lake.ends[0], "received_at": trade["received_at"] + timedelta(hours=1)}
+    lake.bronze.append(old | again | {"kafka_timestamp": again["received_at"]})
+    trade |= again
+    _read_one_more(lake, 0, "rows_out")
+    lake.audit.append(
+        lake.audit[0]
+        | dict.fromkeys(("rows_in", "dq_pass", "late_rows", "gold_minutes", "spikes", "batch_id"), 0)
+        | {"run_id": "lost", "kind": ROWS_LOST, "rows_out": -1, "duplicates": 1}
+        | {"offsets_start": None, "offsets_end": None, "detail": '{"offsets": "[]", "bronze_offsets": "[]"}'}
+    )
+
+
+def _read_one_more(lake: SmallLake, partition: int, count: str) -> None:
+    """The last batch read one record more."""
+    lake.ends[partition] += 1
+    batch = lake.stamped_audit[0]
+    batch |= {name: batch[name] + 1 for name in ("rows_in", "dq_pass", count)}
+    batch["offsets_end"] = lake.position().to_json()
 
 
 def _figures(tmp_path: Path, lake: SmallLake) -> tuple[object, str, set[str]]:
@@ -76,6 +102,40 @@ def test_a_minute_with_a_trade_that_was_lost_and_published_again_is_not_judged(t
     for rows in (lake.silver, lake.bronze):
         next(row for row in rows if row["agg_id"] == again["agg_id"] and row["symbol"] == "ALPHA")["source"] = "replay"
     assert _figures(tmp_path, lake) == (2, "", set())
+
+
+@pytest.mark.parametrize(("minutes_before", "judged"), [(0, 2), (1, 2), (30, 2), (31, 3)])
+def test_a_minute_with_a_trade_that_was_lost_and_healed_over_rest_is_not_judged(
+    tmp_path: Path, minutes_before: int, judged: int
+) -> None:
+    lake = small_lake()
+    event = _early_event(lake)
+    lost = _minute_of(lake, event | {"minute": event["minute"] - timedelta(minutes=minutes_before)})[1]
+    _lose_and_heal(lake, lost)
+    assert _figures(tmp_path, lake) == (judged, "", set())
+
+
+def test_a_trade_that_came_again_and_was_dropped_leaves_its_minute_judged(tmp_path: Path) -> None:
+    lake = small_lake()
+    event = _early_event(lake)
+    first = next(row for row in lake.bronze if row["kafka_offset"] == _minute_of(lake, event)[1]["kafka_offset"])
+    lake.bronze.append(first | {"kafka_offset": lake.ends[0]})
+    _read_one_more(lake, 0, "duplicates")
+    assert _figures(tmp_path, lake) == (3, "", set())
+
+
+@pytest.mark.parametrize(("minutes_later", "judged"), [(-1, 2), (1, 3)])
+def test_of_two_records_of_a_trade_in_two_partitions_the_first_is_the_one_of_the_earlier_time(
+    tmp_path: Path, minutes_later: int, judged: int
+) -> None:
+    lake = small_lake()
+    event = _early_event(lake)
+    held = _minute_of(lake, event)[1]
+    other = next(row for row in lake.bronze if row["kafka_offset"] == held["kafka_offset"])
+    at = other["kafka_timestamp"] + timedelta(minutes=minutes_later)
+    lake.bronze.append(other | {"kafka_partition": 1, "kafka_offset": lake.ends[1], "kafka_timestamp": at})
+    _read_one_more(lake, 1, "duplicates")
+    assert _figures(tmp_path, lake) == (judged, "", set())
 
 
 def test_a_score_is_not_judged_where_an_earlier_minute_got_a_trade_between(tmp_path: Path) -> None:
