@@ -21,6 +21,8 @@ class ExpiryJournal(msgspec.Struct, frozen=True):
     """Location -> bytes, in the order in which they are deleted."""
     last_sequence_number: int
     """Of the table when this was planned: commits behind it were not looked at."""
+    metadata_versions: list[str] = []
+    """Earlier versions of its metadata that the table told of then; those that it tells no more go."""
 
 
 class JournalFile:

@@ -26,6 +26,7 @@ from firehose_dagster.maintenance.expiry.assert_unnamed import AssertUnnamed
 from firehose_dagster.maintenance.expiry.files import MetadataFiles, reachable_from, unreachable_without
 from firehose_dagster.maintenance.expiry.history import history_of
 from firehose_dagster.maintenance.expiry.journal import ExpiryJournal, JournalFile
+from firehose_dagster.maintenance.expiry.metadata_versions import dropped_versions, earlier_versions
 from firehose_dagster.maintenance.expiry.plan import ExpiryPlan, ExpiryPolicy, Needs, plan
 from firehose_dagster.maintenance.file_removal import Removed, remove_files
 from firehose_dagster.maintenance.pause import QUIET_AFTER_SECONDS, load_behind_the_writer
@@ -110,6 +111,7 @@ class Expiry:
                 snapshot_ids=sorted(chunk),
                 files=unreachable_without(files, table.metadata, chunk).all(),
                 last_sequence_number=max(each.sequence_number or 0 for each in table.metadata.snapshots),
+                metadata_versions=earlier_versions(table.metadata),
             )
             self._journal.write(journal)
             self._on_step("journal written")
@@ -174,14 +176,16 @@ class Expiry:
         return removed
 
     def _remove(self, journal: ExpiryJournal) -> Removed:
-        """Delete the journal's files but for what was committed since it was written."""
+        """Delete the journal's files but for what was committed since it was written, and the versions of the metadata
+        that the commit dropped: no later one knows of them."""
         table = self._load()
         newer = [
             each for each in table.metadata.snapshots if (each.sequence_number or 0) > journal.last_sequence_number
         ]
         needed = reachable_from(MetadataFiles(table.io), table.metadata, newer).all()
         garbage = {location: size for location, size in journal.files.items() if location not in needed}
-        return remove_files(table.io, garbage, lambda _: self._on_step("a file removed"))
+        dropped = dropped_versions(journal.metadata_versions, table.metadata)
+        return remove_files(table.io, {**garbage, **dropped}, lambda _: self._on_step("a file removed"))
 
     def _load(self) -> Table:
         return self._catalog.load_table(self._identifier)
