@@ -10,19 +10,22 @@ class GatewayError(ExplainedError):
 
 
 class UnknownSymbolsError(GatewayError):
-    """Symbols were asked for that the exchange does not trade."""
+    """Symbols were asked for that the exchange does not list and never did, as far as topic and lake tell."""
 
-    def __init__(self, unknown: Sequence[str], not_trading: Sequence[tuple[str, str]], url: str) -> None:
+    def __init__(self, unknown: Sequence[str], url: str) -> None:
         self.unknown = tuple(unknown)
-        self.not_trading = tuple(not_trading)
-        parts = []
-        if unknown:
-            parts.append(f"unknown: {', '.join(unknown)}")
-        if not_trading:
-            parts.append("not trading: " + ", ".join(f"{symbol} (status {status})" for symbol, status in not_trading))
         super().__init__(
-            f"the exchange at {url} does not trade these symbols: {'; '.join(parts)}. "
+            f"the exchange at {url} does not list {', '.join(unknown)}, and no trade of them is held. "
             "Correct FIREHOSE_SYMBOLS (--symbols)."
+        )
+
+
+class NoSymbolLeftError(GatewayError):
+    """There is nothing to collect: `why` is said of the exchange."""
+
+    def __init__(self, why: str, url: str) -> None:
+        super().__init__(
+            f"the exchange at {url} {why}. Correct FIREHOSE_SYMBOLS (--symbols), or wait for it: it is tried again."
         )
 
 

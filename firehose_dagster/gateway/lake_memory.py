@@ -12,6 +12,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from firehose_dagster.contracts.ops_tables import OPS_EXCHANGE_HOLES
+from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.lake.catalog import open_catalog
 from firehose_dagster.lake.exchange_holes import ExchangeHole, append_holes, read_holes
 from firehose_dagster.lake.presence import LAKE_AWAY, lake_was_made
@@ -27,7 +28,11 @@ _LAST_IDS = "SELECT symbol, max(last_agg_id) AS last_agg_id FROM crypto_gold_min
 
 
 class LakeAwayError(Exception):
-    """The lake is not there yet, or does not answer."""
+    """The lake does not answer."""
+
+
+class NoLakeYetError(LakeAwayError):
+    """There is none yet, or it has no tables: it holds nothing."""
 
 
 class LakeMemory:
@@ -41,17 +46,17 @@ class LakeMemory:
         self._catalog: Catalog | None = None
         self.last_error: str | None = None
 
-    def last_ids(self, symbols: Collection[str]) -> dict[str, int]:
-        """The highest id that gold tells of, for those of the symbols that it has."""
+    def last_ids(self, symbols: Collection[str]) -> dict[str, int] | None:
+        """The highest id that gold tells of, for those of the symbols that it has; None where it does not answer."""
         if not symbols:
             return {}
         try:
             with self._failures():
-                self._open()
+                self._open().load_table(GOLD.identifier)
                 rows = run_query(self._settings, _LAST_IDS).to_pylist()
         except LakeAwayError as error:
             logger.info("event=lake_away wanted=last_ids symbols=%d reason=%s", len(symbols), error)
-            return {}
+            return {} if isinstance(error, NoLakeYetError) else None
         wanted = frozenset(symbols)
         return {
             row["symbol"]: row["last_agg_id"]
@@ -101,7 +106,7 @@ class LakeMemory:
 
     def _open(self) -> Catalog:
         if not lake_was_made(self._settings):
-            raise LakeAwayError("there is no lake in this home yet")
+            raise NoLakeYetError("there is no lake in this home yet")
         if self._catalog is None:
             self._catalog = open_catalog(self._settings)
         return self._catalog
@@ -111,7 +116,7 @@ class LakeMemory:
         try:
             yield
         except NoSuchTableError as error:
-            raise LakeAwayError("the stream has not made its tables yet") from error
+            raise NoLakeYetError("the stream has not made its tables yet") from error
         except _AWAY as error:
             self._catalog = None
             raise LakeAwayError(f"{type(error).__name__}: {error}") from error

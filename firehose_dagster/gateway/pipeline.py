@@ -21,7 +21,8 @@ from firehose_dagster.gateway.lake_memory import LakeMemory
 from firehose_dagster.gateway.probe import Prober
 from firehose_dagster.gateway.publisher import Publisher
 from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
-from firehose_dagster.gateway.symbols import resolve_symbols
+from firehose_dagster.gateway.symbol_notice import SymbolNotice
+from firehose_dagster.gateway.symbols import candidate_symbols, choose_symbols, listed_symbols
 from firehose_dagster.gateway.tail import SymbolTail, read_tail
 from firehose_dagster.gateway.topic import ensure_topic
 from firehose_dagster.settings import Settings
@@ -48,6 +49,7 @@ class Pipeline:
         self.healer: Healer | None = None
         self.prober: Prober | None = None
         self.lake: LakeMemory | None = None
+        self.notice: SymbolNotice | None = None
         self._heal_publisher: ConfirmedPublisher | None = None
         self._continuity: Continuity | None = None
         self._intake: HealIntake | None = None
@@ -58,14 +60,27 @@ class Pipeline:
         statuses = self._wait_for_exchange()
         if statuses is None:
             return
-        symbols = resolve_symbols(self._settings.symbols, statuses, self.rest.base_url)
-        self.symbols = symbols
+        self.symbols = listed_symbols(self._settings.symbols, statuses, self.rest.base_url)
+        candidates = candidate_symbols(self._settings.symbols, statuses)
         partitions = ensure_topic(self._settings, self._halt)
-        tails = read_tail(self._settings, partitions, symbols, self._halt)
+        tails = read_tail(self._settings, partitions, candidates, self._halt)
         if self._halt.is_set():
             return
         self.lake = LakeMemory(self._settings, self._halt)
-        continuity = self._remember(tails, self.lake)
+        # A tail of healed rows alone does not say where the live stream stood.
+        quiet = [symbol for symbol in candidates if symbol not in tails or tails[symbol].first_live is None]
+        last_ids = self.lake.last_ids(quiet)
+        choice = choose_symbols(
+            self._settings.symbols,
+            statuses,
+            known=tails.keys() | (last_ids or {}).keys(),
+            url=self.rest.base_url,
+            is_lake_away=last_ids is None,
+        )
+        self.symbols = choice.collected
+        tails = {symbol: tails[symbol] for symbol in choice.collected if symbol in tails}
+        continuity = self._remember(tails, last_ids or {}, self.lake)
+        self.notice = SymbolNotice(choice, continuity)
         self.publisher = Publisher(self._settings, self._halt, continuity.lose)
         self._heal_publisher = ConfirmedPublisher(self._settings, self._halt)
         healer = Healer(self.rest, continuity, self._heal_publisher, self.lake.record, self._halt)
@@ -78,13 +93,11 @@ class Pipeline:
         self._continuity = continuity
         self.healer = healer
 
-    def _remember(self, tails: dict[str, SymbolTail], lake: LakeMemory) -> Continuity:
-        # A tail of healed rows alone does not say where the live stream stood.
-        unknown = [symbol for symbol in self.symbols if symbol not in tails or tails[symbol].first_live is None]
-        last_ids = lake.last_ids(unknown)
-        for symbol in unknown:
-            if symbol in tails and symbol in last_ids:
-                tails[symbol].held.add(last_ids[symbol])
+    def _remember(self, tails: dict[str, SymbolTail], last_ids: dict[str, int], lake: LakeMemory) -> Continuity:
+        last_ids = {symbol: last_id for symbol, last_id in last_ids.items() if symbol in self.symbols}
+        for symbol, last_id in last_ids.items():
+            if symbol in tails:
+                tails[symbol].held.add(last_id)
         continuity = Continuity(tails, last_ids)
         for hole in lake.known_holes():
             if hole.symbol in self.symbols:

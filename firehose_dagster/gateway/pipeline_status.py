@@ -27,6 +27,7 @@ def status_of(pipeline: Pipeline, state: State, last_error: str | None) -> Gatew
         healer.last_error if healer else None,
         pipeline.lake.last_error if pipeline.lake else None,
         pipeline.startup_error,
+        pipeline.notice.text() if pipeline.notice else None,
     ]
     return GatewayStatus(
         state=state,

@@ -29,9 +29,9 @@ def run_gateway(
     """Collect trades into the topic until `stop` is set, then flush and return.
 
     Writes its status once a second and hands it to `on_status`. Waits for an exchange or a broker that is not there
-    yet. Raises GatewayAlreadyRunningError if this home has a gateway, UnknownSymbolsError if a symbol does not trade,
-    ClockError if this machine's clock is far off, DeliveryFailedError if Kafka refuses the topic,
-    FlushIncompleteError if it did not confirm all at the end.
+    yet. Raises GatewayAlreadyRunningError if this home has a gateway, UnknownSymbolsError if a symbol is neither listed
+    nor held, NoSymbolLeftError if none can be collected, ClockError if this machine's clock is far off,
+    DeliveryFailedError if Kafka refuses the topic, FlushIncompleteError if it did not confirm all at the end.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(settings.state_dir / LOCK_FILE)

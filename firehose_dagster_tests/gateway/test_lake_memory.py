@@ -2,19 +2,16 @@
 
 import threading
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
-from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from firehose_dagster.contracts.trade_tables import GOLD
 from firehose_dagster.gateway.lake_memory import LakeMemory
-from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.catalog import create_tables, open_catalog, sqlite_path
 from firehose_dagster.lake.exchange_holes import ExchangeHole, read_holes
 from firehose_dagster.settings import Settings
+from firehose_dagster_tests.gateway.gold_rows import append_gold
 
 HOLE = ExchangeHole("BTCUSDT", 5, 6, 7, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
 
@@ -73,23 +70,17 @@ def test_nothing_recorded_commits_nothing(settings: Settings, catalog: Catalog) 
 
 
 def test_the_last_id_of_a_symbol_is_the_highest_in_gold(settings: Settings, catalog: Catalog) -> None:
-    table = catalog.load_table(GOLD.identifier)
-    columns = schema_to_pyarrow(table.schema())
-    rows = [_gold_row(columns, symbol, last) for symbol, last in (("A", 7), ("A", 9), ("B", 100), ("C", 1))]
-    table.append(pa.Table.from_pylist(rows, schema=columns))
+    append_gold(catalog, [("A", 7), ("A", 9), ("B", 100), ("C", 1)])
     assert _stopped(settings).last_ids(["A", "B", "NEW"]) == {"A": 9, "B": 100}
 
 
-def _gold_row(columns: pa.Schema, symbol: str, last_agg_id: int) -> dict[str, object]:
-    """Any minute: of what is not named, something of the right type."""
-    examples: list[tuple[object, object]] = [
-        (pa.types.is_decimal, Decimal(1)),
-        (pa.types.is_timestamp, datetime(2026, 1, 1, tzinfo=UTC)),
-        (pa.types.is_boolean, True),
-        (pa.types.is_floating, 1.0),
-        (pa.types.is_integer, 1),
-    ]
-    row: dict[str, object] = {}
-    for field in columns:
-        row[field.name] = next((value for fits, value in examples if callable(fits) and fits(field.type)), "x")
-    return {**row, "symbol": symbol, "last_agg_id": last_agg_id}
+def test_a_lake_without_tables_holds_nothing(settings: Settings) -> None:
+    settings.lake_dir.mkdir(parents=True)
+    open_catalog(settings)
+    assert _stopped(settings).last_ids(["A"]) == {}
+
+
+def test_of_a_lake_that_does_not_answer_no_last_id_is_told(settings: Settings, catalog: Catalog) -> None:
+    append_gold(catalog, [("A", 7)])
+    Path(sqlite_path(settings)).write_bytes(b"no database")
+    assert _stopped(settings).last_ids(["A"]) is None

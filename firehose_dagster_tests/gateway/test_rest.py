@@ -8,9 +8,7 @@ import httpx
 import pytest
 
 from firehose_dagster.binance.request_weight import WeightBudget
-from firehose_dagster.gateway.errors import UnknownSymbolsError
 from firehose_dagster.gateway.rest import ExchangeRefusedError, ExchangeRest, ExchangeUnavailableError
-from firehose_dagster.gateway.symbols import resolve_symbols
 
 
 def _always(answer: httpx.Response, _: httpx.Request) -> httpx.Response:
@@ -112,12 +110,6 @@ def test_an_exchange_that_cannot_be_reached_is_named() -> None:
         pytest.raises(ExchangeUnavailableError, match=r"exchange\.test.*connection refused"),
     ):
         client.symbol_statuses()
-
-
-def test_all_means_every_symbol_that_trades() -> None:
-    assert resolve_symbols(["ALL"], {"B": "TRADING", "A": "TRADING", "C": "BREAK"}, "url") == ("A", "B")
-    with pytest.raises(UnknownSymbolsError):
-        resolve_symbols(["ALL"], {"C": "BREAK"}, "url")
 
 
 def test_nothing_is_asked_beyond_the_budget_and_a_stop_ends_the_wait() -> None:
