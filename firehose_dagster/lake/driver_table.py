@@ -5,7 +5,7 @@ with the number of snapshots (docs/decisions/0005-gold-is-written-by-the-driver.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -61,15 +61,18 @@ class DriverTable:
 
         Not just the current snapshot's: maintenance may have committed since, and its commits carry no such stamp.
         """
+        return next((summary for _, summary in self.summaries(key)), {})
+
+    def summaries(self, key: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Ids and summaries of the snapshots that have `key`, read anew from the catalog, newest first."""
         self._table.refresh()
         snapshot = self._table.currentSnapshot()
         while snapshot is not None:
             summary = dict(snapshot.summary())
             if key in summary:
-                return summary
+                yield int(snapshot.snapshotId()), summary
             parent_id = snapshot.parentId()
             snapshot = None if parent_id is None else self._table.snapshot(parent_id)
-        return {}
 
     def append(self, rows: pa.Table, properties: Mapping[str, str]) -> int:
         """Add the rows in one commit; returns the snapshot's id."""

@@ -9,7 +9,7 @@ from firehose_dagster.contracts.position import TOPIC_ID, Position
 from firehose_dagster.contracts.trade_tables import BRONZE
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_summary import BatchSummary
-from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.streams.layer_tables import LayerTable
 from firehose_dagster.transforms.layers import bronze_rows
 
 
@@ -31,11 +31,10 @@ class BronzeLayer:
         missing = self._table.missing(parsed, batch.starts, batch.ends)
         if missing is not None:
             provenance = {**provenance, **self._topic_stamp}
-            with stamped(missing.sparkSession, self._table.position.advanced(batch.ends), provenance):
+            with self._table.commits_up_to(missing.sparkSession, batch.ends, provenance):
                 # Compaction brings the rows into the table's order; here a sort would cost as much as the writing.
                 writer = bronze_rows(missing).writeTo(BRONZE.spark_identifier)
                 writer.option("use-table-distribution-and-ordering", "false").append()
-            self._table.committed(batch.ends)
 
     def snapshot_id(self) -> int | None:
         """The current snapshot."""

@@ -29,7 +29,7 @@ from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import StreamFailedError, TradeQuery
 from firehose_dagster.streams.rebuild import empty_for_rebuild
-from firehose_dagster.streams.silver_layer import RowsLostError
+from firehose_dagster.streams.single_writer import ForeignRowsError
 from firehose_dagster.streams.start_plan import plan_start
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass
@@ -66,7 +66,7 @@ def run_streams(
     Raises ``StreamAlreadyRunningError`` where another process writes to this lake, ``LeaseLostError`` where the lease's
     file was deleted while it ran, ``TopicUnusableError`` where the topic does not fit what the lake holds,
     ``StreamFailedError`` where a batch failed and bronze could not go on or silver took other rows than the batch had
-    for it or the JVM died, ``RowsLostError`` where that is so since an earlier run, ``LakeTroubleError`` where disk,
+    for it or the JVM died, ``ForeignRowsError`` where that is so since an earlier run, ``LakeTroubleError`` where disk,
     catalog or clock is in the way outside of a batch.
     """
     callbacks = _Callbacks(on_batch, on_failure, on_watch)
@@ -151,7 +151,7 @@ class _Host:
                 self._shown.failed(error.table.name, str(error))
                 if self._callbacks.on_failure is not None:
                     self._callbacks.on_failure(error)
-                if isinstance(error.__cause__, RowsLostError):
+                if isinstance(error.__cause__, ForeignRowsError):
                     # The commit stands: to go on would be to build on it.
                     raise StreamFailedError(f"the stream stopped: {error}") from error
                 if pause_seconds == 0:

@@ -11,15 +11,15 @@ from pyspark.sql import functions as f
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.position import AUDIT, TOPIC_ID, WATERMARK, Position
 from firehose_dagster.contracts.trade_tables import SILVER
-from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.snapshots import lineage, newest_stamp, stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted
-from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.streams.layer_tables import LayerTable
+from firehose_dagster.streams.single_writer import ForeignRowsError
 
 
-class RowsLostError(ExplainedError):
+class RowsLostError(ForeignRowsError):
     """Silver took other rows than the batch had for it: a second writer, or a state that does not match the tables."""
 
     def __init__(self, run_id: str, added: int, expected: int) -> None:
@@ -34,7 +34,7 @@ class SilverLayer:
     """Inserts what is new. Its newest snapshot says up to where all layers have come."""
 
     def __init__(self, spark: SparkSession, catalog: Catalog, settings: Settings, topic_id: str | None) -> None:
-        """Raises ``RowsLostError`` where the newest batch in silver ended by it, and silver was not made anew since."""
+        """Raises ``ForeignRowsError`` where a batch in silver ended by it, and silver was not made anew since."""
         self._table = LayerTable(spark, catalog, SILVER, settings)
         self._late_after_us = settings.late_after_minutes * 60_000_000
         self._topic_stamp = {} if topic_id is None else {TOPIC_ID: topic_id}
@@ -62,7 +62,8 @@ class SilverLayer:
     ) -> None:
         """Insert the rows that are new, in one commit that says where the topic then stands and what the batch was.
 
-        Raises ``RowsLostError`` where silver did not take exactly `audit.rows_out` rows; the commit stands then.
+        Raises ``RowsLostError`` where silver did not take exactly `audit.rows_out` rows, and ``OtherWriterError`` where
+        somebody else's commit came between; the commit stands then.
         """
         if inserted.newest_event_us is not None:
             watermark_us = inserted.newest_event_us - self._late_after_us
@@ -70,11 +71,10 @@ class SilverLayer:
         stamps = {**provenance, **self._topic_stamp, AUDIT: audit.to_json()}
         if self.watermark_us is not None:
             stamps[WATERMARK] = str(self.watermark_us)
-        with stamped(new.sparkSession, self._table.position.advanced(batch.ends), stamps):
+        with self._table.commits_up_to(new.sparkSession, batch.ends, stamps):
             new.alias("source").mergeInto(
                 SILVER.spark_identifier, _same_trade(batch)
             ).whenNotMatched().insertAll().merge()
-        self._table.committed(batch.ends)
         _require_taken(audit, self._table.added_records())
 
 

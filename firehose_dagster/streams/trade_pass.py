@@ -32,7 +32,7 @@ from firehose_dagster.streams.bronze_layer import BronzeLayer
 from firehose_dagster.streams.classification import Coordinates, Verdicts, classify
 from firehose_dagster.streams.gold_layer import GoldLayer
 from firehose_dagster.streams.layer_failures import LayerFailedError
-from firehose_dagster.streams.layer_tables import LayerTable, stamped
+from firehose_dagster.streams.layer_tables import LayerTable
 from firehose_dagster.streams.silver_layer import SilverLayer
 from firehose_dagster.streams.silver_lookup import held_content, suspects
 from firehose_dagster.transforms.layers import quarantine_rows, silver_rows
@@ -96,8 +96,8 @@ class TradePass:
     def process(self, records: DataFrame, query_id: str, batch_id: int) -> None:
         """Take one batch of Kafka records through all tables.
 
-        Raises ``LayerFailedError`` where a layer behind bronze failed; its cause is ``RowsLostError`` where silver did
-        not take exactly the batch's new rows.
+        Raises ``LayerFailedError`` where a layer behind bronze failed; its cause is a ``ForeignRowsError`` where silver
+        did not take exactly the batch's new rows, or another writer came between. That one it is where it was bronze.
         """
         reached(CrashPoint.BATCH_PLANNED)
         # Its plan reads Kafka alone: a write to a table makes Spark cache anew whatever reads that table.
@@ -218,9 +218,8 @@ class TradePass:
         missing = self._quarantine.missing(parsed, batch.starts, batch.ends)
         if missing is not None:
             conflicts = _coordinates(spark, verdicts.conflicts)
-            with stamped(spark, self._quarantine.position.advanced(batch.ends), provenance):
+            with self._quarantine.commits_up_to(spark, batch.ends, provenance):
                 quarantine_rows(missing, conflicts, rejected_at).writeTo(QUARANTINE.spark_identifier).append()
-            self._quarantine.committed(batch.ends)
 
     def _audit(
         self,

@@ -1,6 +1,7 @@
 """Three parts of a topic with all kinds of rows, and what a crash within the second or third leaves in the lake."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, GOLD_PROVENANCE_COLUMNS, QUARANTINE, SILVER, SPIKES
 from firehose_dagster.lake.catalog import sqlite_path
 from firehose_dagster.settings import Settings
+from firehose_dagster.streams.bronze_replay import replay_from_bronze
+from firehose_dagster.streams.rebuild import empty_for_rebuild
 from firehose_dagster_tests.maintenance.small_tables import on_disk, reached
 from firehose_dagster_tests.streams.scenario import Message, Scenario, trade
 
@@ -119,3 +122,12 @@ def refusing_commits(settings: Settings, table: Table) -> Iterator[None]:
             yield
         finally:
             catalog.execute("DROP TRIGGER refusal")
+
+
+def make_silver_anew(scenario: Scenario) -> None:
+    """As `firehose rebuild silver` does, and the stream behind it; the lake is proven then."""
+    empty_for_rebuild(scenario.spark, scenario.catalog, scenario.settings, "silver")
+    replay_from_bronze(scenario.spark, scenario.catalog, scenario.settings, scenario.started(), threading.Event())
+    scenario.run()
+    scenario.stop()
+    scenario.require_proven()

@@ -1,7 +1,6 @@
 """A crash between any two effects of a batch is repaired by replaying, however the batches are then cut."""
 
 import math
-import threading
 from typing import Any
 
 import pytest
@@ -14,9 +13,7 @@ from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SI
 from firehose_dagster.crash_points import CrashPoint, crashing
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams import batch_audit
-from firehose_dagster.streams.bronze_replay import replay_from_bronze
 from firehose_dagster.streams.layer_failures import LayerFailedError
-from firehose_dagster.streams.rebuild import empty_for_rebuild
 from firehose_dagster.streams.silver_layer import RowsLostError
 from firehose_dagster_tests.chaos.sweep import STREAM_POINTS
 from firehose_dagster_tests.defs.test_alert_crashes import POSTED
@@ -26,13 +23,14 @@ from firehose_dagster_tests.streams.crashed_batches import (
     calm,
     held,
     left_since,
+    make_silver_anew,
     refusing_commits,
     require_all_taken_once,
     revised_gold,
     second,
     third,
 )
-from firehose_dagster_tests.streams.scenario import Message, Scenario, new_scenario, trade, trades
+from firehose_dagster_tests.streams.scenario import Scenario, new_scenario, trade, trades
 
 pytestmark = pytest.mark.spark
 
@@ -172,26 +170,6 @@ def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(
     scenario.require_proven()
 
 
-@pytest.mark.parametrize("inserted", [trade(5, 2), trade(6, 2.5)], ids=["first in time", "last in time"])
-def test_rows_that_somebody_else_inserted_fail_the_batch_loudly(scenario: Scenario, inserted: Message) -> None:
-    scenario.send(*trades(1, 4))
-    scenario.run()
-    bronze = scenario.catalog.load_table(BRONZE.identifier).current_snapshot()
-    assert bronze is not None
-    stranger = Scenario(scenario.settings, scenario.spark, scenario.catalog, topic={0: [*scenario.topic[0]]})
-    stranger.send(inserted)
-    stranger.run()
-    scenario.send(trade(5, 2), trade(6, 2.5))
-    with pytest.raises(LayerFailedError, match=r"silver took 1 rows, 2 were new to it.*second stream"):
-        scenario.run()
-    scenario.kill()
-    with pytest.raises(RowsLostError, match=r"silver took 1 rows, 2 were new to it.*`firehose rebuild silver`"):
-        scenario.started()
-    # What a second stream left in bronze stands there twice.
-    scenario.spark.sql(f"CALL lake.system.rollback_to_snapshot('{BRONZE.identifier}', {bronze.snapshot_id})")
-    _make_silver_anew(scenario)
-
-
 def test_a_row_that_a_tool_inserted_fails_the_batch_and_the_next_start_until_silver_is_made_anew(
     scenario: Scenario,
 ) -> None:
@@ -208,14 +186,5 @@ def test_a_row_that_a_tool_inserted_fails_the_batch_and_the_next_start_until_sil
     scenario.kill()
     with pytest.raises(RowsLostError, match="silver took 1 rows, 2 were new to it"):
         scenario.started()
-    _make_silver_anew(scenario)
-
-
-def _make_silver_anew(scenario: Scenario) -> None:
-    """As `firehose rebuild silver` does, and the stream behind it."""
-    empty_for_rebuild(scenario.spark, scenario.catalog, scenario.settings, "silver")
-    replay_from_bronze(scenario.spark, scenario.catalog, scenario.settings, scenario.started(), threading.Event())
-    scenario.run()
-    scenario.stop()
+    make_silver_anew(scenario)
     assert scenario.count("crypto_silver_trades") == 6
-    scenario.require_proven()

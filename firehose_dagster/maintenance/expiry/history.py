@@ -17,6 +17,7 @@ from firehose_dagster.contracts.position import (
     BATCH_ID,
     HOLES_SNAPSHOT,
     OFFSETS,
+    OFFSETS_BEFORE,
     QUERY_ID,
     SILVER_SEQUENCE,
     SILVER_SNAPSHOT,
@@ -31,8 +32,9 @@ from firehose_dagster.maintenance.expiry.plan import Needs, Ref, SnapshotFacts, 
 
 FOUND_BY_WALKING = (OFFSETS, WATERMARK, TOPIC_ID, SILVER_SNAPSHOT, SILVER_SEQUENCE, HOLES_SNAPSHOT)
 """Stamps that are looked for from the current snapshot backwards: the newest of each must stay within reach."""
-READ_OTHERWISE = (AUDIT, QUERY_ID, BATCH_ID)
-"""The audit has a rule of its own, the others are provenance."""
+READ_OTHERWISE = (AUDIT, QUERY_ID, BATCH_ID, OFFSETS_BEFORE)
+"""The audit has a rule of its own, the position before is compared with the last commit where that is kept, the others
+are provenance."""
 NAMES: tuple[tuple[Contract, str, Contract], ...] = (
     (GOLD, SILVER_SNAPSHOT, SILVER),
     (GOLD, HOLES_SNAPSHOT, OPS_EXCHANGE_HOLES),
