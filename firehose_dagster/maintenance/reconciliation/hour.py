@@ -43,15 +43,24 @@ WITH keys AS (
 ), held AS (
     SELECT s.symbol, s.agg_id, kafka_partition, kafka_offset, {_SILVER_CONTENT} AS content
     FROM s SEMI JOIN keys ON keys.symbol = s.symbol AND keys.agg_id = s.agg_id
-), firsts AS (
+), candidates AS (
     -- What silver took from a record that left bronze, by age or by loss, was there before what bronze holds of it.
+    SELECT b.symbol, b.agg_id, b.kafka_partition, b.kafka_offset, {_CONTENT} AS content, b.kafka_timestamp,
+        true AS is_in_bronze, EXISTS (
+            SELECT 1 FROM held h WHERE h.kafka_partition = b.kafka_partition AND h.kafka_offset = b.kafka_offset
+        ) AS is_of_silver
+    FROM processed b SEMI JOIN keys ON keys.symbol = b.symbol AND keys.agg_id = b.agg_id WHERE raw IS NULL
+    UNION ALL
+    SELECT h.*, NULL, false, true
+    FROM held h ANTI JOIN b ON b.kafka_partition = h.kafka_partition AND b.kafka_offset = h.kafka_offset
+), firsts AS (
+    -- Of one partition by offset; of several, where the topic got more of them, by their times.
     SELECT * FROM (
-        SELECT b.symbol, b.agg_id, kafka_partition, kafka_offset, {_CONTENT} AS content, true AS is_in_bronze
-        FROM processed b SEMI JOIN keys ON keys.symbol = b.symbol AND keys.agg_id = b.agg_id WHERE raw IS NULL
-        UNION ALL
-        SELECT h.*, false
-        FROM held h ANTI JOIN b ON b.kafka_partition = h.kafka_partition AND b.kafka_offset = h.kafka_offset
-    ) QUALIFY row_number() OVER (PARTITION BY symbol, agg_id ORDER BY is_in_bronze, kafka_partition, kafka_offset) = 1
+        SELECT * FROM candidates
+        QUALIFY row_number() OVER (PARTITION BY symbol, agg_id, kafka_partition ORDER BY is_in_bronze, kafka_offset) = 1
+    ) QUALIFY row_number() OVER (
+        PARTITION BY symbol, agg_id ORDER BY is_in_bronze, kafka_timestamp, NOT is_of_silver, kafka_partition
+    ) = 1
 ), told_apart AS (
     SELECT *, {_CONTENT} AS content FROM judged WHERE raw IS NULL
 )

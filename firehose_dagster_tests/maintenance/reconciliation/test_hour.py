@@ -25,6 +25,8 @@ from firehose_dagster.maintenance.reconciliation.hour import (
 
 HOUR = datetime(2026, 1, 5, 9, tzinfo=UTC)
 _PARTITION = {"A": 0, "B": 1}
+_PARTITION_SINCE = {"A": 0, "B": 0}
+"""Where keys go after the topic got more partitions: B's ids are in two."""
 _TEXT_PARTITION = 1
 _TYPES = {
     "price": pa.decimal128(18, 8),
@@ -63,13 +65,17 @@ class Model:
     bronze: dict[Place, Value] = field(default_factory=dict)
     silver: dict[Place, Trade] = field(default_factory=dict)
     quarantine: dict[Place, Value] = field(default_factory=dict)
+    arrived: list[Place] = field(default_factory=list)
+    """In the order of the broker's time."""
+    partition_of: Mapping[str, int] = field(default_factory=lambda: _PARTITION)
     inserted: int = 0
     rejected: int = 0
     duplicates: int = 0
 
     def take(self, value: Value) -> None:
-        partition = _TEXT_PARTITION if isinstance(value, str) else _PARTITION[value.symbol]
+        partition = _TEXT_PARTITION if isinstance(value, str) else self.partition_of[value.symbol]
         where = (partition, sum(each[0] == partition for each in self.bronze))
+        self.arrived.append(where)
         self.bronze[where] = value
         if isinstance(value, str):
             self.quarantine[where] = value
@@ -91,11 +97,13 @@ class Model:
 
 
 @contextmanager
-def _judged(model: Model, told: Sequence[OffsetRange] = ()) -> Iterator[duckdb.DuckDBPyConnection]:
+def _judged(
+    model: Model, told: Sequence[OffsetRange] = (), seconds_apart: int = 1
+) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, rows in (("b", model.bronze), ("s", model.silver), ("q", model.quarantine)):
-            connection.register(name, _relation(rows))
+            connection.register(name, _relation(rows, model.arrived, seconds_apart))
         connection.register(
             "told",
             pa.table(
@@ -111,7 +119,7 @@ def _judged(model: Model, told: Sequence[OffsetRange] = ()) -> Iterator[duckdb.D
         yield connection
 
 
-def _relation(rows: Mapping[Place, Value]) -> pa.Table:
+def _relation(rows: Mapping[Place, Value], arrived: Sequence[Place], seconds_apart: int) -> pa.Table:
     columns: dict[str, list[object]] = {name: [] for name in _NAMES}
     for (partition, offset), value in rows.items():
         is_text = isinstance(value, str)
@@ -131,7 +139,7 @@ def _relation(rows: Mapping[Place, Value]) -> pa.Table:
             "raw": value if is_text else None,
             "kafka_partition": partition,
             "kafka_offset": offset,
-            "kafka_timestamp": HOUR + timedelta(seconds=offset),
+            "kafka_timestamp": HOUR + timedelta(seconds=seconds_apart * arrived.index((partition, offset))),
         }
         for name, values in columns.items():
             values.append(told[name])
@@ -156,7 +164,10 @@ VALUES: st.SearchStrategy[Value] = st.one_of(
 def spoiled(draw: st.DrawFn) -> Model:
     """What a stream made of some records, and then lost some rows."""
     model = Model()
-    for value in draw(st.lists(VALUES, max_size=14)):
+    for value in draw(st.lists(VALUES, max_size=7)):
+        model.take(value)
+    model.partition_of = draw(st.sampled_from([_PARTITION, _PARTITION_SINCE]))
+    for value in draw(st.lists(VALUES, max_size=7)):
         model.take(value)
     for rows in (model.silver, model.quarantine):
         for place in draw(st.frozensets(st.sampled_from(sorted(rows)))) if rows else ():
@@ -234,3 +245,40 @@ def test_a_duplicate_in_an_hour_that_left_bronze_is_not_taken_for_a_loss() -> No
     del model.bronze[0, 0]
     with _judged(model) as connection:
         assert (_published(connection), displaced_ranges(connection)) == ([], [])
+
+
+def test_a_duplicate_in_a_partition_that_the_topic_got_since_is_not_taken_for_a_loss() -> None:
+    model = Model()
+    model.take(Trade("B", 1, 7))
+    model.partition_of = _PARTITION_SINCE
+    model.take(Trade("B", 1, 7))
+    assert list(model.bronze) == [(1, 0), (0, 0)]
+    with _judged(model) as connection:
+        assert (_published(connection), displaced_ranges(connection)) == ([], [])
+
+
+def test_a_trade_that_came_back_in_a_partition_that_the_topic_got_since_is_told_as_lost() -> None:
+    model = Model()
+    model.take(Trade("B", 1, 7))
+    del model.silver[1, 0]
+    model.partition_of = _PARTITION_SINCE
+    model.take(Trade("B", 1, 7))
+    with _judged(model) as connection:
+        assert (_published(connection), displaced_ranges(connection)) == ([], [OffsetRange(1, 0, 1)])
+
+
+def test_of_two_records_of_one_time_in_two_partitions_silver_took_the_one_that_it_holds() -> None:
+    model = Model()
+    model.take(Trade("B", 1, 7))
+    model.partition_of = _PARTITION_SINCE
+    model.take(Trade("B", 1, 7))
+    with _judged(model, seconds_apart=0) as connection:
+        assert displaced_ranges(connection) == []
+
+
+def test_within_a_partition_the_offset_says_which_record_was_first_though_the_clock_was_set_back() -> None:
+    model = Model()
+    for _ in range(3):
+        model.take(Trade("A", 1, 7))
+    with _judged(model, seconds_apart=-1) as connection:
+        assert displaced_ranges(connection) == []
