@@ -12,6 +12,7 @@ from firehose_dagster.defs.maintenance_schedule import scheduled
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.table_metadata import OWNERS, MetadataEntry
 from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.retirement_lock import bronze_and_silver_held
 from firehose_dagster.log_files import log_to_file
 from firehose_dagster.maintenance.audit_trail import MaintenanceRecord, record
 from firehose_dagster.maintenance.retention.audit import roll_up_audit
@@ -40,7 +41,7 @@ def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> 
     days: list[tuple[date, int, int]] = []
     try:
         # One by one: what was done until one of them fails is done, and is told.
-        for hour in retire_bronze(catalog, settings.bronze_keep_days):
+        for hour in retire_bronze(catalog, settings.bronze_keep_days, hold=lambda: bronze_and_silver_held(settings)):
             hours.append(hour)
         for day in roll_up_audit(catalog, settings.audit_keep_days):
             days.append(day)

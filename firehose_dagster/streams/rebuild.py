@@ -18,6 +18,7 @@ from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hour
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.retirement_lock import bronze_and_silver_held
 from firehose_dagster.lake.snapshots import held_position
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import NO_ROWS
@@ -45,16 +46,28 @@ def refuse_if_retired(catalog: Catalog) -> None:
 def empty_for_rebuild(spark: "SparkSession", catalog: Catalog, settings: Settings, layer: Layer) -> None:
     """Empty gold, and silver where that is asked for. For the holder of the lease.
 
-    Quarantine and spikes stay: a rule judges as it did, and an event is never retracted.
+    Quarantine and spikes stay: a rule judges as it did, and an event is never retracted. Raises BronzeRetiredError, and
+    ``RetirementLockedError`` where retention of bronze is at work: then nothing was emptied.
     """
-    if layer == "silver":
+    if layer == "gold":
+        _empty_gold(spark, settings)
+        logger.info("gold emptied for a rebuild")
+        return
+    # Before there is a wait: it would be in vain.
+    refuse_if_retired(catalog)
+    with bronze_and_silver_held(settings):
         refuse_if_retired(catalog)
+        _empty_gold(spark, settings)
+        _empty_silver(spark, catalog, settings)
+
+
+def _empty_gold(spark: "SparkSession", settings: Settings) -> None:
     gold = DriverTable(spark, GOLD, settings)
     if gold.snapshot_id() is not None:
         gold.empty({SILVER_SNAPSHOT: ""})
-    if layer == "gold":
-        logger.info("gold emptied for a rebuild")
-        return
+
+
+def _empty_silver(spark: "SparkSession", catalog: Catalog, settings: Settings) -> None:
     silver = DriverTable(spark, SILVER, settings)
     if silver.snapshot_id() is None:
         return

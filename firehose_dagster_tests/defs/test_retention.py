@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from firehose_dagster.defs import retention as retention_module
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.retention import retention
 from firehose_dagster.lake.catalog import open_catalog
+from firehose_dagster.lake.retirement_lock import bronze_and_silver_held
 from firehose_dagster.maintenance.retention.bronze import RetiredHour
 from firehose_dagster.settings import Settings
 from firehose_dagster.verification.verify import verify
@@ -47,11 +49,28 @@ def test_what_left_is_in_the_audit_and_the_lake_stays_verified(tmp_path: Path, m
     assert verify(settings).ok
 
 
+def test_no_rebuild_can_empty_silver_while_an_hour_is_retired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    write(settings, small_lake())
+    monkeypatch.setenv("FIREHOSE_BRONZE_KEEP_DAYS", "30")
+    entered: list[Path] = []
+
+    @contextmanager
+    def held(told: Settings) -> Iterator[None]:
+        entered.append(told.home)
+        with bronze_and_silver_held(told):
+            yield
+
+    monkeypatch.setattr(retention_module, "bronze_and_silver_held", held)
+    assert _run(settings)["bronze hours retired"] == 2
+    assert entered == [tmp_path, tmp_path]
+
+
 def test_what_left_before_the_run_failed_is_in_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
     write(settings, small_lake())
 
-    def one_hour_then_a_lost_race(*_: object) -> Iterator[RetiredHour]:
+    def one_hour_then_a_lost_race(*_: object, **__: object) -> Iterator[RetiredHour]:
         yield RetiredHour(datetime(2026, 1, 1, 9, tzinfo=UTC), rows_retired=60, rows_kept=3, unexplained=0)
         # Another error would be tried again, half a minute later.
         raise dg.Failure("a writer was first 5 times", allow_retries=False)

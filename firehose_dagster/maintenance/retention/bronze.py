@@ -7,6 +7,7 @@ and silver together still tell of every record of the topic, and `firehose verif
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -78,12 +79,15 @@ def retire_bronze(
     now: datetime | None = None,
     quiet_after_seconds: float = QUIET_AFTER_SECONDS,
     on_step: Callable[[RetentionStep], None] = lambda _: None,
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[RetiredHour]:
     """Retire the hours that are older than `keep_days`, oldest first, one commit each; nothing for 0 days.
 
     An hour that was retired and got rows since, healed or backfilled, is retired again. A run that is killed has
-    retired some hours and not the others: bronze's own property tells which, while no row of `ops_audit` does. Raises
-    ``CommitFailedException`` where writers were first at every attempt.
+    retired some hours and not the others: bronze's own property tells which, while no row of `ops_audit` does.
+
+    `hold` is entered for each hour, from the proof to the commit: what silver was proved to hold must not leave it
+    meanwhile. Raises what that raises, and ``CommitFailedException`` where writers were first at every attempt.
     """
     if keep_days == 0:
         return
@@ -94,7 +98,9 @@ def retire_bronze(
     rows_by_hour = sorted(_rows_by_hour(bronze).items())
     due = [hour for hour, rows in rows_by_hour if hour < before and (hour not in retired or rows != kept.get(hour, 0))]
     for hour in due[:HOURS_PER_RUN]:
-        yield _retire(catalog, hour, quiet_after_seconds, on_step)
+        with hold():
+            outcome = _retire(catalog, hour, quiet_after_seconds, on_step)
+        yield outcome
 
 
 def _retire(
