@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import msgspec
 
-from firehose_dagster.alerts.failures import RunEnd, alerts_of
+from firehose_dagster.alerts.failures import FailureAlert, RunEnd, alerts_of
 from firehose_dagster.alerts.webhook import DeliveryOutcome, WebhookSender
 from firehose_dagster.alerts.webhook_target import webhook_url
 from firehose_dagster.defs.layer_alert import failing_layer
@@ -33,7 +33,9 @@ class _Cursor(msgspec.Struct, frozen=True):
     ended_after: datetime
     told: list[str] = []
     layer: str | None = None
-    """The layer of the stream that was told last and has not recovered."""
+    """The layer of the stream that was told last, or is being told, and has not recovered."""
+    untold: FailureAlert | None = None
+    """What is being told of it: not answered yet."""
 
 
 @dg.sensor(
@@ -61,7 +63,7 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
     if cursor.ended_after > now:
         # The clock was set back: what ended in its future was told, what ends from now on would seem old.
         just_now = [each.dagster_run.run_id for each in _ended_since(context.instance, now)]
-        cursor = _Cursor(now, just_now, cursor.layer)
+        cursor = msgspec.structs.replace(cursor, ended_after=now, told=just_now)
     ended = _ended_since(context.instance, cursor.ended_after)
     new = [each for each in ended if each.dagster_run.run_id not in cursor.told]
     posted = 0
@@ -87,15 +89,20 @@ def failure_sensor(context: dg.SensorEvaluationContext, firehose: FirehoseResour
 def _told_of_layers(
     context: dg.SensorEvaluationContext, settings: Settings, sender: WebhookSender, cursor: _Cursor, now: datetime
 ) -> _Cursor:
-    """The cursor with the layer that is told now; as it was where the receiver is to be asked again."""
+    """The cursor with the layer that is told now, and with what is to be posted again where there was no answer."""
     layer, alert = failing_layer(settings, context.instance, now, cursor.layer)
+    if alert is None and layer is not None:
+        # As it was posted first: the receiver may have it, and knows it by its id. A stream that was started again
+        # since shows another moment.
+        alert = cursor.untold
     if alert is not None:
         outcome = sender.post(alert.webhook_id, alert.body)
         if outcome.outcome != "delivered":
             context.log.warning(f"{alert.webhook_id} is not told: {outcome.detail}")
-            # It is asked for as long as the layer fails: there is no later failure that it could hold up.
-            layer = layer if outcome.http_status in _NOT_UNDERSTOOD else cursor.layer
-    return msgspec.structs.replace(cursor, layer=layer)
+        # It is asked for as long as the layer fails: there is no later failure that it could hold up.
+        if outcome.outcome == "delivered" or outcome.http_status in _NOT_UNDERSTOOD:
+            alert = None
+    return msgspec.structs.replace(cursor, layer=layer, untold=alert)
 
 
 def _comes_again(outcome: DeliveryOutcome, age: timedelta) -> bool:
@@ -166,7 +173,9 @@ def _run_message(instance: dg.DagsterInstance, run_id: str) -> str | None:
 def _moved(cursor: _Cursor, record: dg.RunRecord) -> _Cursor:
     ended_at = record.update_timestamp
     still_near = cursor.told if ended_at - cursor.ended_after < 2 * _OVERLAP else []
-    return _Cursor(max(ended_at, cursor.ended_after), [*still_near, record.dagster_run.run_id], cursor.layer)
+    return msgspec.structs.replace(
+        cursor, ended_after=max(ended_at, cursor.ended_after), told=[*still_near, record.dagster_run.run_id]
+    )
 
 
 def _encoded(cursor: _Cursor) -> str:

@@ -214,3 +214,50 @@ def test_a_failing_layer_waits_for_a_receiver_that_is_away(
     with receiving(watch.port) as (receiver, _):
         watch.tick()
         assert receiver.status.verified == 1
+
+
+def test_a_layer_whose_post_was_not_answered_is_posted_under_the_same_id_after_a_restart_of_the_stream(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_alert, "lease_is_held", lambda _: True)
+    watch.tick()
+    received: list[tuple[str, str]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        received.append((request.headers["webhook-id"], await request.text()))
+        return web.Response(status=504 if len(received) < 3 else 200)
+
+    app = web.Application()
+    app.router.add_post("/webhook", take)
+    with serving(app, watch.port):
+        for failing_for, batches in (
+            (timedelta(minutes=2), 1),
+            # Another host: it knows since when it has failed itself.
+            *((None, 0), (timedelta(0), 0), (timedelta(minutes=1), 0), (timedelta(minutes=1), 0)),
+        ):
+            _show(tmp_path, failing_for=failing_for, batches=batches)
+            watch.tick()
+            # Runs that end meanwhile move the cursor.
+            watch.run(some_job, fails=False)
+        assert len(received) == 3
+        assert len(set(received)) == 1
+        # It recovered, and failed: another failure.
+        for failing in (None, timedelta(minutes=1)):
+            _show(tmp_path, failing_for=failing)
+            watch.tick()
+    assert len(received) == 4
+    assert received[3][0] != received[0][0]
+
+
+def test_a_layer_that_recovered_before_it_could_be_told_is_not_told(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_alert, "lease_is_held", lambda _: True)
+    watch.tick()
+    _show(tmp_path, failing_for=timedelta(minutes=2))
+    watch.tick()
+    _show(tmp_path, failing_for=None)
+    watch.tick()
+    with receiving(watch.port) as (receiver, _):
+        watch.tick()
+        assert receiver.status.verified == 0
