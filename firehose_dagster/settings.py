@@ -1,5 +1,6 @@
 """One typed reading of the environment: every variable the project knows, validated together at start."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,8 @@ from firehose_dagster.binance import limits
 from firehose_dagster.environment_read import EnvironmentRead
 
 ALL_SYMBOLS = "ALL"
+_READ_AS_URL = re.compile("[#?]|%[0-9a-fA-F]{2}")
+"""What ends a path, or is another character, to those who open catalog and files by a URL."""
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -260,6 +263,16 @@ class Settings(EnvironmentRead):
             if unset:
                 variables = ", ".join(f"FIREHOSE_{name.upper()}" for name in unset)
                 raise ValueError(f"profile `stack` was chosen, but not set: {variables}")
+        return self
+
+    @model_validator(mode="after")
+    def _the_embedded_lake_is_found_where_it_is(self) -> Self:
+        for name, place in (("home", str(self.home)), ("warehouse", self.warehouse)):
+            if not self.catalog_uri and (odd := _READ_AS_URL.search(place)):
+                raise ValueError(
+                    f"{name} {place} has `{odd.group()}` in it, by which the lake would be looked for elsewhere; "
+                    f"choose another FIREHOSE_{name.upper()}"
+                )
         return self
 
     @model_validator(mode="after")

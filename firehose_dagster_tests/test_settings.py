@@ -54,3 +54,23 @@ def test_a_history_too_short_for_any_spike_is_refused_by_both_names(
         "firehose: settings are not usable:\n  Value error, SPIKE_MIN_HISTORY=10, SPIKE_HISTORY_MINUTES=9: no spike "
         "could ever be called; lower the first, or raise the second\n"
     )
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b"])
+def test_a_home_that_catalog_and_files_would_be_looked_for_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="looked for elsewhere; choose another FIREHOSE_HOME"):
+        Settings(home=tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a b", "100%", "a%z", "a*", "a[1]", "a's"])
+def test_a_home_of_other_odd_names_is_taken(tmp_path: Path, name: str) -> None:
+    assert Settings(home=tmp_path / name).home == tmp_path / name
+
+
+def test_an_embedded_warehouse_that_would_be_looked_for_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="choose another FIREHOSE_WAREHOUSE"):
+        Settings(home=tmp_path, warehouse="file:///data/a#b")
+
+
+def test_a_home_beside_a_lake_in_a_rest_catalog_may_have_any_name(tmp_path: Path) -> None:
+    assert Settings(home=tmp_path / "a#b", catalog_uri="http://catalog", warehouse="ours#1").warehouse == "ours#1"

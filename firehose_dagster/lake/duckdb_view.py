@@ -83,7 +83,7 @@ def make_view(
         return []
     scan = table.scan(snapshot_id=snapshot_id, row_filter=file_filter)
     tasks = list(scan.plan_files())
-    paths = [_local_path(task.file.file_path) for task in tasks]
+    paths = [local_path(task.file.file_path) for task in tasks]
     if not tasks:
         make_empty_view(connection, name, {field.name: duckdb_type(field.field_type) for field in fields})
         return []
@@ -131,9 +131,10 @@ def _arrow_dataset(table: Table, fields: Iterable[NestedField], locations: list[
     )
 
 
-def _local_path(location: str) -> str | None:
+def local_path(location: str) -> str | None:
     """The path of a `file:` location or a bare path; None for another store, or where DuckDB would see a pattern."""
-    parsed = urlparse(location)
-    if parsed.scheme not in ("", "file") or _GLOB_CHARACTERS & set(location):
+    scheme = urlparse(location).scheme
+    if scheme not in ("", "file") or _GLOB_CHARACTERS & set(location):
         return None
-    return location if not parsed.scheme else parsed.netloc + parsed.path
+    # By hand: in the path of a file, what a URL's query or fragment begins with is a character like any other.
+    return location.removeprefix("file:").removeprefix("//") if scheme else location

@@ -171,8 +171,11 @@ def test_the_text_table_shows_rows_as_they_are(settings: Settings) -> None:
     assert lines[-1] == "1 row"
 
 
-def test_files_that_duckdb_cannot_name_are_read_by_arrow_with_the_same_answer(tmp_path: Path) -> None:
-    plain, odd = (Settings(home=tmp_path / name) for name in ("plain", "odd[1]"))
+@pytest.mark.parametrize("name", ["odd[1]", "odd *", "100% odd", "odd's", "odd; {a,b} ~ $x"])
+def test_files_whose_names_duckdb_would_take_for_patterns_are_read_with_the_same_answer(
+    tmp_path: Path, name: str
+) -> None:
+    plain, odd = (Settings(home=tmp_path / each) for each in ("plain", name))
     for settings in (plain, odd):
         create_tables(open_catalog(settings))
         _append(settings, SILVER.identifier, [_trade(1), _trade(2, event_ts=AT + timedelta(hours=1))])

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Context, Decimal
 from functools import reduce
-from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow.dataset as arrow_dataset
@@ -19,7 +18,7 @@ from pyiceberg.table import Table as IcebergTable
 from firehose_dagster.contracts.columns import Decimal as DecimalColumn
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
-from firehose_dagster.lake.duckdb_view import duckdb_type, quoted
+from firehose_dagster.lake.duckdb_view import duckdb_type, local_path, quoted
 
 _EXACT = Context(prec=80)
 """Python's default cuts off after 28 digits."""
@@ -84,7 +83,7 @@ def fingerprint(table: IcebergTable, contract: Table, paths: Sequence[str], thre
 
 def make_rows_view(connection: duckdb.DuckDBPyConnection, table: IcebergTable, paths: Sequence[str]) -> None:
     """Make (or replace) the view `rows` over these data files, columns as the table has them now."""
-    local = [urlsplit(path).path for path in paths if urlsplit(path).scheme in ("", "file")]
+    local = [path for path in map(local_path, paths) if path is not None]
     if len(local) < len(paths):
         connection.register("remote_rows", dataset(table, paths))
         connection.execute("CREATE OR REPLACE VIEW rows AS SELECT * FROM remote_rows")

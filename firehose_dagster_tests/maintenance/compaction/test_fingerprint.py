@@ -1,5 +1,6 @@
 """The fingerprint against figures by hand, and against what a rewrite may and may not change."""
 
+import shutil
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -99,3 +100,13 @@ def _written(settings: Settings, rows: list[dict[str, object]]) -> str:
     table = loaded(settings)
     arrow = table.schema().as_arrow()
     return write_sorted(table, SILVER, arrow.empty_table().from_pylist(rows, schema=arrow))
+
+
+@pytest.mark.parametrize("name", ["odd[1]", "odd *"])
+def test_files_whose_names_duckdb_would_take_for_patterns_have_their_own_fingerprint(tmp_path: Path, name: str) -> None:
+    plain, odd = (made_lake(tmp_path / each) for each in ("plain", name))
+    for lake in (plain, odd):
+        append(lake, [trade(1), trade(2)])
+    # What the pattern of `odd *` would find too.
+    shutil.copytree(tmp_path / name, tmp_path / "odd or not")
+    assert fingerprint(loaded(odd), SILVER, paths(odd)) == fingerprint(loaded(plain), SILVER, paths(plain))
