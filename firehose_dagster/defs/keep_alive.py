@@ -10,7 +10,7 @@ import msgspec
 
 from firehose_dagster.defs.gateway import gateway
 from firehose_dagster.defs.resources import FirehoseResource
-from firehose_dagster.defs.run_process import has_lost_its_process
+from firehose_dagster.defs.run_process import RunProcess, process_of
 from firehose_dagster.defs.run_states import FINISHED, UNFINISHED
 from firehose_dagster.defs.sensor_interval import EACH_LOOK_SECONDS
 from firehose_dagster.defs.streams import streams
@@ -38,7 +38,7 @@ def gateway_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
         context,
         gateway.name,
         lambda: _gateway_is_alive(settings),
-        lambda run_id: has_lost_its_process(settings, gateway.name, run_id),
+        lambda run_id: process_of(settings, gateway.name, run_id),
     )
 
 
@@ -54,7 +54,7 @@ def streams_keep_alive(context: dg.SensorEvaluationContext, firehose: FirehoseRe
         context,
         streams.name,
         lambda: lease_is_held(settings),
-        lambda run_id: has_lost_its_process(settings, streams.name, run_id),
+        lambda run_id: process_of(settings, streams.name, run_id),
     )
 
 
@@ -78,13 +78,14 @@ def keep_alive(
     context: dg.SensorEvaluationContext,
     job_name: str,
     is_alive: Callable[[], bool],
-    has_lost_its_process: Callable[[str], bool],
+    process_of: Callable[[str], RunProcess],
     epoch_seconds: Callable[[], float] = time.time,
 ) -> dg.SensorResult:
     """Request a run of the job where none goes on, nobody wants it off, and nothing else does its work.
 
-    A run that goes on by Dagster's word, but has lost its process or shows no life, is closed first: as failed, or as
-    canceled where it was being terminated, so that it stays off.
+    A run that goes on by Dagster's word, but has lost its process, is closed first: as failed, or as canceled where it
+    was being terminated, so that it stays off. So is one of which no process told, once it shows no life. One whose
+    process lives is let be, whatever else it shows: it may only be unable to write its status.
     """
     instance = context.instance
     going_on = instance.get_run_records(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED), limit=1)
@@ -92,8 +93,9 @@ def keep_alive(
         run = going_on[0].dagster_run
         if run.status not in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
             return dg.SensorResult(skip_reason=f"run {run.run_id} is {run.status.value}")
-        seen = _look(context.cursor, run.run_id, is_alive=is_alive())
-        if _ended_without_a_word(instance, run.run_id, has_lost_its_process) or seen.must_be_dead:
+        process = process_of(run.run_id)
+        seen = _look(context.cursor, run.run_id, is_alive=process is RunProcess.ALIVE or is_alive())
+        if _ended_without_a_word(instance, run.run_id, process) or seen.must_be_dead:
             told = f"closed by {context.sensor_name}: its process is gone"
             if run.status == dg.DagsterRunStatus.CANCELING:
                 instance.report_run_canceled(run, told)
@@ -120,10 +122,8 @@ def keep_alive(
     return dg.SensorResult(run_requests=[dg.RunRequest()])
 
 
-def _ended_without_a_word(
-    instance: dg.DagsterInstance, run_id: str, has_lost_its_process: Callable[[str], bool]
-) -> bool:
-    if not has_lost_its_process(run_id):
+def _ended_without_a_word(instance: dg.DagsterInstance, run_id: str, process: RunProcess) -> bool:
+    if process is not RunProcess.DEAD:
         return False
     # Asked after the lock: the process may have ended in good order since the run was read.
     run = instance.get_run_by_id(run_id)

@@ -6,9 +6,20 @@ a clock that was set or a pid that was given again, and all containers of this m
 
 import fcntl
 import os
+from enum import StrEnum
 from pathlib import Path
 
 from firehose_dagster.settings import Settings
+
+
+class RunProcess(StrEnum):
+    """What the lock says of the process that executes a run."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNTOLD = "untold"
+    """No process has told that it works on the run, so nothing is known: it may not have come so far, or could not."""
+
 
 _held: list[int] = []
 """Descriptors, never closed: a run is finished by its worker's very last event, and only then may the lock be free."""
@@ -29,10 +40,17 @@ def hold_run(settings: Settings, job_name: str, run_id: str) -> None:
     _held.append(descriptor)
 
 
+def process_of(settings: Settings, job_name: str, run_id: str) -> RunProcess:
+    """Whether the process that told that it works on the run lives, is dead, or none has told."""
+    path = _path(settings, job_name, run_id)
+    if _is_locked(path):
+        return RunProcess.ALIVE
+    return RunProcess.DEAD if path.exists() else RunProcess.UNTOLD
+
+
 def has_lost_its_process(settings: Settings, job_name: str, run_id: str) -> bool:
     """Whether a process worked on the run and is dead. False where none has told, of which nothing is known."""
-    path = _path(settings, job_name, run_id)
-    return path.exists() and not _is_locked(path)
+    return process_of(settings, job_name, run_id) is RunProcess.DEAD
 
 
 def _is_locked(path: Path) -> bool:

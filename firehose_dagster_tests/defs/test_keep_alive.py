@@ -8,6 +8,7 @@ import pytest
 
 from firehose_dagster.defs.keep_alive import LOOKS_BEFORE_LIFE, gateway_keep_alive, keep_alive
 from firehose_dagster.defs.resources import FirehoseResource
+from firehose_dagster.defs.run_process import RunProcess
 from firehose_dagster.gateway.status import status_path
 from firehose_dagster.local.dagster_runs import STOPPED_BY_INSTALLATION, STOPPED_BY_TAG
 from firehose_dagster.settings import Settings
@@ -40,8 +41,8 @@ def _tick(instance: dg.DagsterInstance, is_alive: Callable[[], bool]) -> dg.Sens
     return keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, is_alive, _not_known)
 
 
-def _not_known(run_id: str) -> bool:
-    return False
+def _not_known(run_id: str) -> RunProcess:
+    return RunProcess.UNTOLD
 
 
 def _dead() -> bool:
@@ -119,11 +120,11 @@ def test_a_failed_run_comes_again(instance: dg.DagsterInstance) -> None:
 def test_a_run_that_ends_while_it_is_looked_at_keeps_its_end(instance: dg.DagsterInstance) -> None:
     run = _run(instance, dg.DagsterRunStatus.STARTED)
 
-    def ended_since_it_was_read(run_id: str) -> bool:
+    def ended_since_it_was_read(run_id: str) -> RunProcess:
         instance.report_dagster_event(
             dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name, message="done"), run_id
         )
-        return True
+        return RunProcess.DEAD
 
     keep_alive(dg.build_sensor_context(instance=instance, sensor_name="sensor"), JOB, _dead, ended_since_it_was_read)
     held = instance.get_run_by_id(run.run_id)

@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 
 from firehose_dagster.defs.gateway import gateway
-from firehose_dagster.defs.keep_alive import gateway_keep_alive, streams_keep_alive
+from firehose_dagster.defs.keep_alive import LOOKS_BEFORE_LIFE, gateway_keep_alive, streams_keep_alive
 from firehose_dagster.defs.resources import FirehoseResource, LakeSparkResource
-from firehose_dagster.defs.run_process import has_lost_its_process, hold_run
+from firehose_dagster.defs.run_process import RunProcess, has_lost_its_process, hold_run, process_of
 from firehose_dagster.defs.streams import trade_stream
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB, STREAMS_JOB
 from firehose_dagster.settings import Settings
@@ -57,13 +57,16 @@ def _worker(settings: Settings, job_name: str, run_id: str) -> Iterator[subproce
 def test_a_run_has_its_process_until_that_is_killed(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with _worker(settings, "work", "one") as worker:
+        assert process_of(settings, "work", "one") is RunProcess.ALIVE
         assert not has_lost_its_process(settings, "work", "one")
         worker.kill()
         worker.wait()
+        assert process_of(settings, "work", "one") is RunProcess.DEAD
         assert has_lost_its_process(settings, "work", "one")
 
 
 def test_of_a_run_on_which_no_process_told_that_it_works_nothing_is_known(tmp_path: Path) -> None:
+    assert process_of(Settings(home=tmp_path), "work", "one") is RunProcess.UNTOLD
     assert not has_lost_its_process(Settings(home=tmp_path), "work", "one")
 
 
@@ -126,3 +129,24 @@ def test_a_run_whose_process_was_killed_is_closed_at_the_first_look_and_the_next
         assert closed is not None
         assert closed.status == dg.DagsterRunStatus.FAILURE
         assert look().run_requests == [dg.RunRequest()]
+
+
+def test_a_gateway_that_lives_stays_although_it_can_not_say_so_and_is_closed_once_it_is_dead(tmp_path: Path) -> None:
+    """Its status is a file on a volume that is full; Dagster's storage is elsewhere."""
+    settings = Settings(home=tmp_path)
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor: str | None = None
+
+        def look() -> dg.SensorResult:
+            context = dg.build_sensor_context(instance=instance, sensor_name="gateway_keep_alive", cursor=cursor)
+            result = gateway_keep_alive(context, firehose=FirehoseResource(home=str(tmp_path)))
+            assert isinstance(result, dg.SensorResult)
+            return result
+
+        run = instance.create_run_for_job(_job(GATEWAY_JOB), status=dg.DagsterRunStatus.STARTED)
+        with _worker(settings, GATEWAY_JOB, run.run_id):
+            for _ in range(LOOKS_BEFORE_LIFE + 1):
+                looked = look()
+                cursor = looked.cursor
+                assert "STARTED" in str(looked.skip_reason)
+        assert "had lost its process and was closed" in str(look().skip_reason)

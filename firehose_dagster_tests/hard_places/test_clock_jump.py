@@ -17,6 +17,7 @@ from firehose_dagster.alerts.outbox import plan
 from firehose_dagster.alerts.watch import Cursor, has_work
 from firehose_dagster.defs import keep_alive as sensors
 from firehose_dagster.defs.keep_alive import LOOKS_AFTER_LIFE, LOOKS_BEFORE_LIFE, keep_alive
+from firehose_dagster.defs.run_process import RunProcess
 from firehose_dagster.gateway.clock_watch import ASK_AGAIN_SECONDS, COMPARE_EVERY_SECONDS, ClockWatch
 from firehose_dagster.gateway.errors import ClockError
 from firehose_dagster.gateway.rest import ExchangeUnavailableError
@@ -27,6 +28,10 @@ from firehose_dagster_tests.gateway.examples import GATEWAY_STATUS
 JOB = "work"
 HOUR = 3_600.0
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def _untold(run_id: str) -> RunProcess:
+    return RunProcess.UNTOLD
 
 
 @dg.op
@@ -48,7 +53,7 @@ class Sensor:
 
     def look(self, *, alive: bool = False) -> dg.SensorResult:
         context = dg.build_sensor_context(instance=self.instance, sensor_name="sensor", cursor=self.cursor)
-        result = keep_alive(context, JOB, lambda: alive, lambda _: False, lambda: time.time() + self.ahead_seconds)
+        result = keep_alive(context, JOB, lambda: alive, _untold, lambda: time.time() + self.ahead_seconds)
         self.cursor = result.cursor or self.cursor
         return result
 
