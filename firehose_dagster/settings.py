@@ -210,6 +210,11 @@ class Settings(EnvironmentRead):
         ge=0,
         description="Audit rows older than so many days (at least 7) become one a day, sums kept; 0: all are kept.",
     )
+    dagster_runs_keep_days: int = Field(
+        default=14,
+        ge=1,
+        description="Dagster's runs that ended longer ago are removed, with their logs; the newest of each job stay.",
+    )
 
     completeness_margin_minutes: int = Field(
         default=5,

@@ -12,7 +12,8 @@ Open files, 0.5: a step of five is a pool of connections that filled. One leaked
 Event log, 90 rows: 68 were measured, of which two runs a minute that this benchmark launches, and a word an asset and
 minute. A word a batch for one asset would be 20 rows and more. Ticks, 40: 30 were measured, and one more sensor that
 ticks every 5 s is 12. Runs, 4: the two that are launched, and what verifies or delivers meanwhile. These grow with
-time by design, and Dagster's retention ends it after days: bounded is how fast.
+time by design, and end after days: ticks by Dagster's retention, runs and their events by the job `remove_old_runs`,
+the stream's own once it is no longer the newest. Bounded is how fast.
 
 Without a bound are the lake, its metadata, checkpoints and logs: they have ceilings by setting, which a soak of half an
 hour does not reach, and are told.

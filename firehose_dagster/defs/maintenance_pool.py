@@ -17,6 +17,7 @@ MAINTENANCE_JOBS = (
     "retire_old_rows",
     "reconcile",
     "report_yesterday",
+    "remove_old_runs",
 )
 """Jobs whose failure is told as `maintenance_failed`."""
 RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
