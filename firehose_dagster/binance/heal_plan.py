@@ -18,11 +18,13 @@ class AbsentIds:
 
 @dataclass(frozen=True, slots=True)
 class PageVerdict:
-    """Each id that was missing is found, absent, or unknown still; all ascending and disjoint."""
+    """Each id that was missing is found, absent, unproven or unknown; all ascending and disjoint."""
 
     found: tuple[int, ...]
     absent: tuple[AbsentIds, ...]
-    """The page goes on behind them and leaves them out."""
+    """The answer holds an id below them, goes on behind them and leaves them out."""
+    unproven: tuple[AbsentIds, ...]
+    """The answer begins behind them: they never were, or they are older than all that REST still has."""
     unknown: tuple[IdRange, ...]
     """The page ends before them: REST reads a database that may be behind the stream."""
 
@@ -39,19 +41,21 @@ def take_page(ids: IdRange, *, newest_first: bool) -> tuple[IdRange, IdRange | N
 
 
 def judge_page(missing: Sequence[IdRange], returned: Collection[int]) -> PageVerdict:
-    """What the ids returned for `fromId` = the first missing id say of the ids that were missing.
+    """What the ids returned for a `fromId` of at most the first missing id say of the ids that were missing.
 
     `missing` is ascending and disjoint; `returned` is what one answer held, in any order.
     """
     ids = sorted(set(returned))
     found: list[int] = []
     absent: list[AbsentIds] = []
+    unproven: list[AbsentIds] = []
     unknown: list[IdRange] = []
     for part in missing:
         position = part.first
         for agg_id in ids[bisect_left(ids, part.first) :]:
             if agg_id > position:
-                absent.append(AbsentIds(IdRange(position, min(agg_id - 1, part.last)), agg_id))
+                left_out = AbsentIds(IdRange(position, min(agg_id - 1, part.last)), agg_id)
+                (absent if ids[0] < position else unproven).append(left_out)
             if agg_id <= part.last:
                 found.append(agg_id)
             position = agg_id + 1
@@ -59,4 +63,4 @@ def judge_page(missing: Sequence[IdRange], returned: Collection[int]) -> PageVer
                 break
         if position <= part.last:
             unknown.append(IdRange(position, part.last))
-    return PageVerdict(tuple(found), tuple(absent), tuple(unknown))
+    return PageVerdict(tuple(found), tuple(absent), tuple(unproven), tuple(unknown))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from firehose_dagster.binance.frames import RestTrade
 from firehose_dagster.binance.gaps import IdRange
 from firehose_dagster.binance.heal_plan import AbsentIds, judge_page
+from firehose_dagster.gateway.answer_from_below import answer_from_below
 from firehose_dagster.gateway.backoff import backoff_seconds
 from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.continuity import Continuity
@@ -95,20 +96,22 @@ class Healer:
 
     def missing_ids(self) -> int:
         """Ids not yet healed, among the holes told."""
-        return sum(self._missing_of(hole) for hole in self._open_holes())
+        return sum(self._missing_of(hole, hole.ids) for hole in self._open_holes())
 
     def unresolved_ids(self) -> int:
-        """Those among them that REST did not give for long; they are asked for again every ten minutes."""
-        return sum(self._missing_of(hole) for hole in self._open_holes() if hole.is_unresolved)
+        """Those among them that REST did not give for long, or that are older than all it has; they are asked for
+        again every ten minutes."""
+        unresolved = [(hole, hole.unresolved) for hole in self._open_holes()]
+        return sum(self._missing_of(hole, ids) for hole, ids in unresolved if ids is not None)
 
     def _open_holes(self) -> list[Hole]:
         with self._lock:
             return list(self._holes)
 
-    def _missing_of(self, hole: Hole) -> int:
-        held = self._continuity.missing(hole.symbol, hole.ids.first, hole.ids.last)
+    def _missing_of(self, hole: Hole, ids: IdRange) -> int:
+        held = self._continuity.missing(hole.symbol, ids.first, ids.last)
         with self._lock:
-            return sum(len(part) for part in hole.missing(hole.ids, held))
+            return sum(len(part) for part in hole.missing(ids, held))
 
     def run(self) -> None:
         """Heal until the gateway halts. To be run by WORKERS threads at a time."""
@@ -150,8 +153,13 @@ class Healer:
             if not missing:
                 hole.finish_page()
                 return
+            first = missing[0].first
+            needs_proof = hole.is_suspected(first)
         try:
-            rows = self._rest.agg_trades(hole.symbol, missing[0].first)
+            if needs_proof:
+                rows = answer_from_below(lambda from_id: self._rest.agg_trades(hole.symbol, from_id), first)
+            else:
+                rows = self._rest.agg_trades(hole.symbol, first)
         except ExchangeUnavailableError as error:
             self._pause(hole, page, error)
         except ExchangeRefusedError as error:
@@ -159,9 +167,11 @@ class Healer:
             self._give_back_fruitless(hole, page, str(error))
         else:
             self._waits = backoff_seconds()
-            self._settle(hole, page, missing, rows)
+            self._settle(hole, page, missing, rows, is_from_below=needs_proof)
 
-    def _settle(self, hole: Hole, page: IdRange, missing: Sequence[IdRange], rows: Sequence[RestTrade]) -> None:
+    def _settle(
+        self, hole: Hole, page: IdRange, missing: Sequence[IdRange], rows: Sequence[RestTrade], *, is_from_below: bool
+    ) -> None:
         verdict = judge_page(missing, [row.agg_id for row in rows])
         wanted = frozenset(verdict.found)
         received_at = time.time_ns() // 1_000
@@ -173,21 +183,36 @@ class Healer:
             self.healed_ids += len(confirmed)
             hole.settle(confirmed)
             absent, has_new_absent = hole.confirm_absent(verdict.absent)
+            has_new_unproven = hole.suspect(verdict.unproven)
         for each in absent:
             self._record_absent(hole.symbol, each)
-        if not rows or not (verdict.found or verdict.absent):
+        if not rows or not (verdict.found or verdict.absent or verdict.unproven):
             self._give_back_fruitless(hole, page, "the exchange has no trade from there on")
             return
         with self._lock:
             if len(confirmed) < len(wanted):
                 self.last_error = f"Kafka did not confirm healed trades: {self._publisher.last_error}"
                 hole.give_back(page, time.monotonic(), next(self._waits))
-            elif has_new_absent:
+            elif has_new_absent or has_new_unproven:
                 hole.give_back(page, time.monotonic(), CONFIRM_SECONDS)
             elif verdict.unknown:
                 hole.give_back(page, time.monotonic(), LAG_SECONDS)
+            elif verdict.unproven:
+                hole.give_back(page, time.monotonic(), 0)
             else:
                 hole.finish_page()
+            is_too_old = is_from_below and bool(verdict.unproven)
+            is_news = is_too_old and hole.park(rows[0].agg_id, time.monotonic())
+        if is_news:
+            self._tell_too_old(hole, rows[0].agg_id)
+
+    def _tell_too_old(self, hole: Hole, oldest: int) -> None:
+        last = min(hole.ids.last, oldest - 1)
+        reason = f"REST has no {hole.symbol} trade before id {oldest}; the archive may: see firehose backfill"
+        self.last_error = f"ids {hole.ids.first} to {last} are not all held, and {reason}"
+        logger.error(
+            "event=gap_unresolved symbol=%s first=%d last=%d reason=%s", hole.symbol, hole.ids.first, last, reason
+        )
 
     def _record_absent(self, symbol: str, absent: AbsentIds) -> None:
         self._continuity.hold_range(symbol, absent.ids)

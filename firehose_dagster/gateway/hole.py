@@ -35,26 +35,36 @@ class Hole:
     _settled: HeldIds = field(default_factory=HeldIds)
     _suspected: HeldIds = field(default_factory=HeldIds)
     _waits: Iterator[float] = field(default_factory=backoff_seconds)
+    _unreachable: IdRange | None = None
+    _parked_until: float | None = None
 
     def __post_init__(self) -> None:
         self._rest = self.ids
 
     def is_ready(self, now: float) -> bool:
         """Whether a page may be asked for."""
-        return self._rest is not None and self.paused_until <= now
+        is_due = self._parked_until is not None and self._parked_until <= now
+        return (self._rest is not None or is_due) and self.paused_until <= now
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to ask for."""
-        return self._rest is None and not self._in_flight
+        return self._rest is None and not self._in_flight and self._parked_until is None
 
     @property
     def is_unresolved(self) -> bool:
         """Whether the exchange was asked for long, and gave nothing."""
         return self.fruitless >= EMPTY_PAGE_TRIES
 
+    @property
+    def unresolved(self) -> IdRange | None:
+        """Where the ids lie that the exchange does not give and that are not known to be absent."""
+        return self.ids if self.is_unresolved else self._unreachable
+
     def take_page(self) -> IdRange:
         """The next page; it is given back by `finish_page`. Only when ready."""
+        if self._rest is None and self._parked_until is not None:
+            self._rest, self._parked_until = self._unreachable, None
         if self._rest is None:
             raise ValueError("no page is left")
         page, self._rest = take_page(self._rest, newest_first=self._newest_first)
@@ -90,6 +100,32 @@ class Hole:
             for each in confirmed:
                 self._settled.add_range(each.ids.first, each.ids.last)
         return confirmed, has_new
+
+    def is_suspected(self, agg_id: int) -> bool:
+        """Whether an answer left the id out already: the next one must tell whether that proves anything."""
+        return agg_id in self._suspected
+
+    def suspect(self, unproven: Sequence[AbsentIds]) -> bool:
+        """Note ids behind which an answer began; whether some of them are new. They stay unresolved until an answer
+        holds an id below them."""
+        has_new = any(self._suspected.missing(each.ids.first, each.ids.last) for each in unproven)
+        for each in unproven:
+            self._suspected.add_range(each.ids.first, each.ids.last)
+        return has_new
+
+    def park(self, oldest: int, now: float) -> bool:
+        """REST has nothing before `oldest`: what is older, of what is left, is asked for again after
+        UNRESOLVED_SECONDS, and the rest goes on. Says whether that is news."""
+        rest = self._rest
+        if rest is None or rest.first >= oldest:
+            return False
+        parked = IdRange(rest.first, min(oldest - 1, rest.last))
+        self._rest = IdRange(oldest, rest.last) if oldest <= rest.last else None
+        before = self._unreachable
+        if before is not None and self._parked_until is not None:
+            parked = IdRange(min(before.first, parked.first), max(before.last, parked.last))
+        self._unreachable, self._parked_until = parked, now + UNRESOLVED_SECONDS
+        return before is None or before.last != parked.last
 
     def finish_page(self) -> None:
         """The page is settled."""

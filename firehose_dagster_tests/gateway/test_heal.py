@@ -11,25 +11,14 @@ from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.continuity import Continuity
 from firehose_dagster.gateway.heal import Healer
 from firehose_dagster.gateway.rest import ExchangeRest
+from firehose_dagster_tests.gateway.rest_trades import trades
 
 
 class _Exchange:
     """Has the ids 2 and 3."""
 
     def agg_trades(self, _symbol: str, from_id: int) -> list[RestTrade]:
-        return [
-            RestTrade(
-                agg_id=agg_id,
-                price="1.5",
-                qty="2",
-                first_trade_id=agg_id,
-                last_trade_id=agg_id,
-                trade_time=1,
-                is_buyer_maker=True,
-            )
-            for agg_id in (2, 3)
-            if agg_id >= from_id
-        ]
+        return trades([agg_id for agg_id in (2, 3) if agg_id >= from_id])
 
 
 class _Halt(threading.Event):

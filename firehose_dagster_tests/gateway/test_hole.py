@@ -4,25 +4,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firehose_dagster.binance.frames import RestTrade
 from firehose_dagster.binance.gaps import HeldIds, IdRange
 from firehose_dagster.binance.heal_plan import AbsentIds, judge_page
+from firehose_dagster.gateway.answer_from_below import answer_from_below
 from firehose_dagster.gateway.hole import CONFIRM_SECONDS, EMPTY_PAGE_TRIES, UNRESOLVED_SECONDS, Hole
+from firehose_dagster_tests.gateway.rest_trades import trades
 
 
-def _heal(hole: Hole, existing: list[int], held: HeldIds, most_requests: int = 400) -> tuple[set[int], set[int], int]:
+def _heal(
+    hole: Hole, existing: list[int], held: HeldIds, most_requests: int = 400, now: float = 0
+) -> tuple[set[int], set[int], int]:
     """Ask an exchange that has `existing` until the hole is settled or unresolved: found, absent, requests."""
-    found, absent, now, requests = set[int](), set[int](), 0.0, 0
+    found, absent, requests = set[int](), set[int](), 0
     while not hole.is_settled and not hole.is_unresolved:
         now = max(now, hole.paused_until)
+        if not hole.is_ready(now):
+            break  # what is left is asked for again in ten minutes
         page = hole.take_page()
         missing = hole.missing(page, held.missing(page.first, page.last))
         if not missing:
             hole.finish_page()
             continue
-        requests += 1
+        asked: list[int] = []
+
+        def ask(from_id: int, asked: list[int] = asked) -> list[RestTrade]:
+            asked.append(from_id)
+            return trades([agg_id for agg_id in existing if agg_id >= from_id][:1_000])
+
+        first = missing[0].first
+        is_from_below = hole.is_suspected(first)
+        rows = answer_from_below(ask, first) if is_from_below else ask(first)
+        requests += len(asked)
         assert requests <= most_requests
-        returned = [agg_id for agg_id in existing if agg_id >= missing[0].first][:1_000]
-        verdict = judge_page(missing, returned)
+        verdict = judge_page(missing, [row.agg_id for row in rows])
         found.update(verdict.found)
         for agg_id in verdict.found:
             held.add(agg_id)
@@ -31,23 +46,54 @@ def _heal(hole: Hole, existing: list[int], held: HeldIds, most_requests: int = 4
         for each in confirmed:
             absent.update(range(each.ids.first, each.ids.last + 1))
             held.add_range(each.ids.first, each.ids.last)
-        if not (verdict.found or verdict.absent):
+        has_new |= hole.suspect(verdict.unproven)
+        if not (verdict.found or verdict.absent or verdict.unproven):
             hole.give_back_fruitless(page, now)
-        elif has_new or verdict.unknown:
+        elif has_new or verdict.unknown or verdict.unproven:
             hole.give_back(page, now, 1)
         else:
             hole.finish_page()
+        if is_from_below and verdict.unproven:
+            hole.park(rows[0].agg_id, now)
     return found, absent, requests
 
 
-@given(st.sets(st.integers(0, 5_000), max_size=60), st.integers(1, 5_000))
+@given(st.sets(st.integers(1, 5_000), max_size=60), st.integers(1, 5_000))
 def test_every_id_of_a_hole_is_found_or_confirmed_absent(gone: set[int], last: int) -> None:
     existing = [agg_id for agg_id in range(6_000) if agg_id not in gone]
-    found, absent, requests = _heal(Hole(1, "BTCUSDT", IdRange(0, last)), existing, HeldIds())
-    assert found == set(range(last + 1)) - gone
+    found, absent, requests = _heal(Hole(1, "BTCUSDT", IdRange(1, last)), existing, HeldIds())
+    assert found == set(range(1, last + 1)) - gone
     assert absent == {agg_id for agg_id in gone if agg_id <= last}
-    pages = -(-(last + 1) // 1_000)
-    assert requests <= pages + 2 * len(absent)
+    pages = -(-last // 1_000)
+    assert requests <= pages + 3 * len(absent)
+
+
+@given(st.sets(st.integers(1, 5_000), max_size=20), st.integers(1, 5_000), st.integers(1, 5_500))
+def test_what_is_older_than_all_that_rest_has_is_never_called_absent(gone: set[int], last: int, oldest: int) -> None:
+    existing = [agg_id for agg_id in range(oldest, 6_000) if agg_id not in gone]
+    hole = Hole(1, "BTCUSDT", IdRange(1, last))
+    found, absent, _ = _heal(hole, existing, HeldIds())
+    assert found == {agg_id for agg_id in existing if agg_id <= last}
+    assert absent == {agg_id for agg_id in gone if existing[0] < agg_id <= last}
+    unresolved = IdRange(1, min(existing[0] - 1, last)) if existing[0] > 1 else None
+    assert hole.unresolved == unresolved
+    assert hole.is_settled == (unresolved is None)
+
+
+def test_a_hole_of_the_exchange_that_is_wider_than_many_pages_is_confirmed_from_the_one_id_below() -> None:
+    found, absent, requests = _heal(Hole(1, "A", IdRange(11, 9_990)), [*range(11), *range(9_991, 20_000)], HeldIds())
+    assert (found, absent) == (set(), set(range(11, 9_991)))
+    assert requests <= 10 * 4
+
+
+def test_what_is_older_than_all_that_rest_has_is_asked_for_again_after_ten_minutes_and_then_found() -> None:
+    hole, held = Hole(1, "A", IdRange(1, 30)), HeldIds()
+    assert _heal(hole, list(range(21, 50)), held)[:2] == (set(range(21, 31)), set())
+    assert hole.unresolved == IdRange(1, 20)
+    assert hole.is_ready(UNRESOLVED_SECONDS + CONFIRM_SECONDS + 1)
+    assert not hole.is_ready(UNRESOLVED_SECONDS - 1)
+    assert _heal(hole, list(range(50)), held, now=UNRESOLVED_SECONDS + 60)[:2] == (set(range(1, 21)), set())
+    assert hole.is_settled
 
 
 def test_a_hole_without_absent_ids_takes_a_request_a_thousand() -> None:

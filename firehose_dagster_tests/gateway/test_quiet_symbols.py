@@ -81,6 +81,25 @@ def test_a_hole_of_the_exchange_is_written_down_and_not_asked_for_after_a_restar
     assert sorted(record.message["agg_id"] for record in broker.records()) == [1, 4, 5, 6, 7]
 
 
+def test_what_rest_has_dropped_is_no_hole_of_the_exchange(
+    broker: Broker, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heal, "CONFIRM_SECONDS", 0.1)
+    monkeypatch.setattr(lake_memory, "APPEND_EVERY_SECONDS", 0.1)
+    frames = [frame("BTCUSDT", 1), frame("BTCUSDT", 9)]
+    with ScriptedExchange([frames], {"BTCUSDT": [6, 7, 8, 9]}) as exchange:
+        settings = settings_for(exchange)
+        settings.lake_dir.mkdir(parents=True)
+        catalog = open_catalog(settings)
+        create_tables(catalog)
+        with running_gateway(settings, lambda status: status.absent_ids + status.unresolved_ids > 0) as status:
+            assert (status.absent_ids, status.unresolved_ids, status.missing_ids, status.healed_ids) == (0, 4, 4, 3)
+            assert "REST has no BTCUSDT trade before id 6; the archive may" in (status.last_error or "")
+        assert exchange.pages == [("BTCUSDT", first) for first in (2, 1, 0)]
+    assert read_holes(catalog.load_table("crypto.ops_exchange_holes")) == []
+    assert sorted(record.message["agg_id"] for record in broker.records()) == [1, 6, 7, 8, 9]
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(200, "3 min (19|2[01]) s behind"), (-200, "3 min (19|2[01]) s ahead")])
 def test_a_clock_minutes_off_is_said_before_anything_is_collected(
     settings_for: SettingsFor, seconds: int, text: str
