@@ -4,8 +4,10 @@ Rows of `ops_audit` are written in groups, after the batch; the stamp on silver'
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from firehose_dagster.contracts.position import AUDIT, OFFSETS_LOST, REBUILD, ROWS_LOST, Position
@@ -79,30 +81,48 @@ def audit_rows(lake: PinnedLake) -> tuple[AuditRow, ...]:
 
     With them the rows that take back what batches told of records that a table lost afterwards: they read no offsets.
 
-    What was before silver was last emptied for a rebuild tells of rows that are no more: it is left out.
+    What was before silver was last emptied for a rebuild tells of rows that are no more: it is left out. Silver's
+    commits tell what was before it, whatever the clock said; of those that have expired the times do.
     """
     found: dict[str, AuditRow] = {}
-    silver = lake.tables.get(SILVER.name)
-    if silver is not None and lake.silver_snapshot_id is not None:
-        for snapshot in lineage(silver, lake.silver_snapshot_id):
-            text = stamp(snapshot, AUDIT)
-            if text is not None:
-                row = _audit_row(json.loads(text))
-                found.setdefault(row.run_id, row)
+    for row in _stamped_rows(lake):
+        found.setdefault(row.run_id, row)
+    rebuild = next((row for row in found.values() if row.kind == REBUILD), None)
+    since = set(takewhile(lambda run_id: found[run_id].kind != REBUILD, found))
     for values in lake.rows(f"SELECT {', '.join(_COLUMNS)} FROM audit WHERE kind IN {_KINDS}"):  # noqa: S608 constants
         row = _audit_row(dict(zip(_COLUMNS, values, strict=True)))
         found[row.run_id] = row
+    if rebuild is None:
+        rebuilt_at = max((row.started_at for row in found.values() if row.kind == REBUILD), default=None)
+    else:
+        rebuilt_at = rebuild.started_at
+
+    def is_of_silver_now(row: AuditRow) -> bool:
+        if row.run_id in since:
+            return True
+        # Where the commit of the rebuild is known, so is each one since.
+        if rebuild is not None and row.is_batch:
+            return False
+        return rebuilt_at is None or row.started_at >= rebuilt_at
+
     covered = lake.position
-    rebuilt_at = max((row.started_at for row in found.values() if row.kind == REBUILD), default=None)
     counted = (
         row
         for row in found.values()
-        if row.kind != REBUILD
-        and (rebuilt_at is None or row.started_at >= rebuilt_at)
-        and covered
-        and covered.covers(row.ends)
+        if row.kind != REBUILD and is_of_silver_now(row) and covered and covered.covers(row.ends)
     )
     return tuple(sorted(counted, key=lambda row: row.run_id))
+
+
+def _stamped_rows(lake: PinnedLake) -> Iterator[AuditRow]:
+    """What silver's commits tell, the newest first."""
+    silver = lake.tables.get(SILVER.name)
+    if silver is None or lake.silver_snapshot_id is None:
+        return
+    for snapshot in lineage(silver, lake.silver_snapshot_id):
+        text = stamp(snapshot, AUDIT)
+        if text is not None:
+            yield _audit_row(json.loads(text))
 
 
 def lost_offsets(lake: PinnedLake) -> dict[int, list[tuple[int, int]]]:
