@@ -303,6 +303,11 @@ class Settings(EnvironmentRead):
         return self.home / "state"
 
     @property
+    def spill_dir(self) -> Path:
+        """What DuckDB's joins write beyond their memory: not to a `/tmp` that may be memory itself."""
+        return self.home / "spill"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file a process, one line a state change."""
         return self.home / "logs"

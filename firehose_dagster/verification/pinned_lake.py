@@ -28,7 +28,7 @@ from firehose_dagster.lake.snapshots import held_position, newest_stamp, was_emp
 from firehose_dagster.settings import Settings
 
 MEMORY_LIMIT = "2GB"
-"""Beyond it DuckDB spills to a temporary folder."""
+"""Beyond it DuckDB spills to a folder under the home."""
 
 
 class StateExpiredError(ExplainedError):
@@ -86,7 +86,7 @@ def pin(settings: Settings) -> Iterator[PinnedLake]:
     gold_silver_id = _silver_of_gold(gold, silver, silver_id)
     looks, holes = tables.get(OPS_COMPLETENESS.name), tables.get(OPS_EXCHANGE_HOLES.name)
     looks_silver_id = _named(looks, SILVER_SNAPSHOT, silver)
-    with bounded_duckdb("verify", memory_limit=MEMORY_LIMIT) as connection:
+    with bounded_duckdb("verify", memory_limit=MEMORY_LIMIT, spill_under=settings.spill_dir) as connection:
         _view(connection, "silver", SILVER, silver, silver_id)
         _view(connection, "silver_of_gold", SILVER, silver, gold_silver_id)
         _view(connection, "gold", GOLD, gold, gold_id)

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import duckdb
+
 from firehose_dagster.lake.bounded_duckdb import bounded_duckdb
+from firehose_dagster.settings import Settings
+from firehose_dagster.verification.pinned_lake import pin
 
 
 def test_memory_threads_and_time_zone_are_as_asked_for_and_the_spill_folder_goes_with_the_connection() -> None:
@@ -13,3 +17,29 @@ def test_memory_threads_and_time_zone_are_as_asked_for_and_the_spill_folder_goes
         assert Path(folder).is_dir()
         assert Path(folder).name.startswith("firehose-test-")
     assert not Path(folder).exists()
+
+
+def _spills_to(connection: duckdb.DuckDBPyConnection) -> Path:
+    ((folder,),) = connection.execute("SELECT current_setting('temp_directory')").fetchall()
+    return Path(folder)
+
+
+def test_it_spills_where_it_is_told_to_and_leaves_nothing_there(tmp_path: Path) -> None:
+    with bounded_duckdb("test", spill_under=tmp_path / "spill") as connection:
+        folder = _spills_to(connection)
+        assert folder.is_dir()
+        assert folder.parent == tmp_path / "spill"
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_with_the_next_and_what_a_living_one_uses_stays(tmp_path: Path) -> None:
+    (tmp_path / "firehose-verify-killed").mkdir()
+    (tmp_path / "firehose-verify-killed" / "duckdb_temp_storage_0.tmp").write_text("spilled")
+    with bounded_duckdb("test", spill_under=tmp_path) as living, bounded_duckdb("test", spill_under=tmp_path) as next_:
+        assert set(tmp_path.iterdir()) == {_spills_to(living), _spills_to(next_)}
+
+
+def test_a_verification_spills_under_its_home_and_not_to_memory(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with pin(settings) as lake:
+        assert _spills_to(lake.connection).parent == settings.spill_dir

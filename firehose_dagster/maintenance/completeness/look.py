@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from pyiceberg.catalog import Catalog
@@ -83,7 +84,7 @@ def _look(catalog: Catalog, settings: Settings) -> Look:
     holes = read_holes(holes_table, this.holes_snapshot_id)
     survey = Survey(
         HourBook([], store),
-        lambda start, end: _held_hours(silver, current.snapshot_id, start, end),
+        lambda start, end: _held_hours(silver, current.snapshot_id, start, end, settings.spill_dir),
         AbsentIds((hole.symbol, hole.ids) for hole in holes),
         _over_before(this, settings),
     )
@@ -143,11 +144,11 @@ def _over_before(at: LastLook, settings: Settings) -> int:
     return (at.watermark_us - settings.completeness_margin_minutes * _MINUTE_US) // HOUR_US
 
 
-def _held_hours(silver: IcebergTable, snapshot_id: int, start: int, end: int) -> list[HeldHour]:
+def _held_hours(silver: IcebergTable, snapshot_id: int, start: int, end: int, spill_dir: Path) -> list[HeldHour]:
     """Every symbol in the hours from `start` up to, without, `end`, as `completeness_survey.ReadHours` says."""
     bounds = [from_microseconds(max(0, hour) * HOUR_US) for hour in (start, end)]
     files = all_of(at_least("event_ts", bounds[0].isoformat()), below("event_ts", bounds[1].isoformat()))
-    with bounded_duckdb("completeness") as connection:
+    with bounded_duckdb("completeness", spill_under=spill_dir) as connection:
         make_view(connection, "held", silver, snapshot_id, files, ("symbol", "agg_id", "event_ts"))
         found = connection.execute(
             f"""
