@@ -38,6 +38,8 @@ _PROMISES: dict[str, tuple[str, str]] = {
         dg.AssetCheckSpec(name, asset=dg.AssetKey([table]), description=statement)
         for name, (table, statement) in _PROMISES.items()
     ],
+    # With expiry in turns: the silver that gold names may be old where gold stood still. It cannot be pinned then
+    # (`readers.py`), and expiry takes it as soon as gold goes on: a check would be red on a good lake.
     pool=POOL,
     # Materialize on one layer brings that layer's checks along.
     can_subset=True,
