@@ -4,13 +4,17 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import pytest
+
 from firehose_dagster.binance.frames import RestTrade
 from firehose_dagster.binance.gaps import IdRange
 from firehose_dagster.contracts.message import AggTradeMessage
+from firehose_dagster.gateway import heal
 from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.continuity import Continuity
 from firehose_dagster.gateway.heal import Healer
 from firehose_dagster.gateway.rest import ExchangeRest
+from firehose_dagster.lake.exchange_holes import ExchangeHole
 from firehose_dagster_tests.gateway.rest_trades import trades
 
 
@@ -47,6 +51,17 @@ class _SlowExchange(_Exchange):
             self._begin_another()
             assert self._idle.wait(30)
         return super().agg_trades(symbol, from_id)
+
+
+class _LateExchange(_Exchange):
+    """Its database is behind: what it answers first lacks the id 3."""
+
+    def __init__(self) -> None:
+        self._answers = [[2, 4], [2, 3, 4]]
+
+    def agg_trades(self, _symbol: str, from_id: int) -> list[RestTrade]:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return trades([agg_id for agg_id in answer if agg_id >= from_id])
 
 
 class _Kafka:
@@ -100,3 +115,17 @@ def test_ids_of_two_overlapping_holes_are_fetched_once_by_two_workers() -> None:
     another.join(30)
     published = [agg_id for ids in kafka.published for agg_id in ids]
     assert (sorted(published), sorted(settled), healer.healed_ids) == ([2, 3], [1, 1], 2)
+
+
+def test_an_id_that_one_answer_left_out_and_the_next_one_holds_is_no_hole_of_the_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heal, "CONFIRM_SECONDS", 0)
+    kafka, halt, absent = _Kafka(), threading.Event(), list[ExchangeHole]()
+    kafka.published.append([])  # from its second time on it confirms all
+    healer = Healer(
+        cast(ExchangeRest, _LateExchange()), Continuity({}), cast(ConfirmedPublisher, kafka), absent.append, halt
+    )
+    healer.request("BTCUSDT", IdRange(2, 4), after_seconds=0, on_settled=lambda _: halt.set())
+    healer.run()
+    assert (kafka.published, absent) == ([[], [2, 4], [3]], [])
