@@ -63,14 +63,14 @@ def test_a_compaction_between_a_batch_and_its_count_does_not_look_like_lost_rows
 ) -> None:
     _fill_an_hour(scenario)
     rewritten: list[GroupResult] = []
-    committed = LayerTable.committed
+    added_records = LayerTable.added_records
 
-    def compact_meanwhile(table: LayerTable, ends: dict[int, int]) -> None:
+    def compact_meanwhile(table: LayerTable) -> int:
         if table.contract is SILVER:
             rewritten.extend(compact(scenario.settings, SILVER).rewritten)
-        committed(table, ends)
+        return added_records(table)
 
-    monkeypatch.setattr(LayerTable, "committed", compact_meanwhile)
+    monkeypatch.setattr(LayerTable, "added_records", compact_meanwhile)
     scenario.send(trade(14, _THREE_HOURS_LATER + 1))
     scenario.run()
     assert [group.rows for group in rewritten] == [12]
