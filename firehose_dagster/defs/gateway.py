@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from firehose_dagster.defs.report_pace import ReportPace
 from firehose_dagster.defs.resources import FirehoseResource
 from firehose_dagster.defs.run_process import hold_run
 from firehose_dagster.defs.run_watch import RunWatch
@@ -18,7 +19,6 @@ from firehose_dagster.lineage.switch import gateway_lineage
 from firehose_dagster.local.dagster_runs import GATEWAY_JOB
 from firehose_dagster.log_files import log_to_file
 
-_REPORT_EVERY_SECONDS = 60.0
 _WATCH_SECONDS = 0.5
 
 
@@ -48,17 +48,15 @@ def collect_trades(context: dg.OpExecutionContext, firehose: FirehoseResource) -
     worker = threading.Thread(target=collect, name="gateway")
     worker.start()
     watch = RunWatch(context.instance, context.run_id)
-    reported_at = time.monotonic()
-    first_report = True
+    pace = ReportPace()
     try:
         while worker.is_alive() and not watch.is_over():
             worker.join(_WATCH_SECONDS)
-            due = time.monotonic() - reported_at >= _REPORT_EVERY_SECONDS
-            if newest and newest[0].delivered and (due or first_report):
-                # An observation: a materialization would call bronze stale, each minute, until its own.
+            if newest and newest[0].delivered and pace.is_due(time.monotonic()):
+                # An observation: a materialization would call bronze stale until its own.
                 with told_if_possible("the health of the feed"):
                     context.log_event(dg.AssetObservation(TOPIC_KEY, metadata=feed_metadata(newest[0])))
-                reported_at, first_report = time.monotonic(), False
+                pace.reported(time.monotonic())
     finally:
         stop.set()
         worker.join()

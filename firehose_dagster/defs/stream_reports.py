@@ -1,4 +1,4 @@
-"""What the stream tells Dagster: its progress as an observation each minute, a materialization each quarter of an hour.
+"""What the stream tells Dagster: its progress as observations, a materialization each quarter of an hour.
 
 A check that is older than its asset's newest materialization counts as not evaluated in Dagster, and a verification
 takes its time: materialized each minute, no layer would ever be seen green.
@@ -14,14 +14,13 @@ from pyiceberg.catalog import Catalog
 from firehose_dagster.contracts.ops_tables import OPS_AUDIT
 from firehose_dagster.contracts.position import OFFSETS
 from firehose_dagster.contracts.table import Table
+from firehose_dagster.defs.report_pace import ReportPace
 from firehose_dagster.defs.table_metadata import MetadataEntry
 from firehose_dagster.defs.telling import told_if_possible
 from firehose_dagster.lake.snapshots import newest_stamp
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.progress import StreamProgress
 
-_REPORT_EVERY_SECONDS = 60.0
-"""The event log must stay small: a row an asset a minute is 1,440 a day."""
 MATERIALIZE_EVERY_SECONDS = 900.0
 
 
@@ -37,7 +36,7 @@ class StreamReporter:
         self._lock = threading.Lock()
         self._batches: list[BatchAudit] = []
         self._progress: StreamProgress | None = None
-        self._reported_at: float | None = None
+        self._pace = ReportPace()
         self._materialized_at: float | None = None
 
     def add(self, audit: BatchAudit, progress: StreamProgress) -> None:
@@ -47,19 +46,19 @@ class StreamReporter:
             self._progress = progress
 
     def report_if_due(self) -> None:
-        """Report what came since the last report: at once the first time, then each minute. What fails is not told.
+        """Report what came since the last report, at the pace of all reports. What fails is not told.
 
         The first report, and one each quarter of an hour, is a materialization, the others are observations.
         """
         now = time.monotonic()
-        if self._reported_at is not None and now - self._reported_at < _REPORT_EVERY_SECONDS:
+        if not self._pace.is_due(now):
             return
         with self._lock:
             batches, self._batches = self._batches, []
             progress = self._progress
         if not batches or progress is None:
             return
-        self._reported_at = now
+        self._pace.reported(now)
         is_due = self._materialized_at is None or now - self._materialized_at >= MATERIALIZE_EVERY_SECONDS
         with told_if_possible("the progress of the stream"):
             self._report(batches, progress, dg.AssetMaterialization if is_due else dg.AssetObservation)

@@ -30,7 +30,7 @@ from firehose_dagster_tests.streams.crashed_batches import (
     second,
     third,
 )
-from firehose_dagster_tests.streams.scenario import Scenario, new_scenario, trade, trades
+from firehose_dagster_tests.streams.scenario import Message, Scenario, new_scenario, trade, trades
 
 pytestmark = pytest.mark.spark
 
@@ -170,14 +170,15 @@ def test_audit_rows_that_were_buffered_in_a_crash_are_rebuilt(
     scenario.require_proven()
 
 
+@pytest.mark.parametrize("inserted", [trade(5, 2), trade(6, 2.5)], ids=["first in time", "last in time"])
 def test_a_row_that_a_tool_inserted_fails_the_batch_and_the_next_start_until_silver_is_made_anew(
-    scenario: Scenario,
+    scenario: Scenario, inserted: Message
 ) -> None:
     scenario.send(*trades(1, 4))
     scenario.run()
-    at = trade(5, 2)["trade_time"]
     row = scenario.spark.table(SILVER.spark_identifier).where("agg_id = 4")
-    row.withColumns({"agg_id": f.lit(5).cast("long"), "event_ts": f.timestamp_micros(f.lit(at))}).writeTo(
+    event_ts = f.timestamp_micros(f.lit(inserted["trade_time"]))
+    row.withColumns({"agg_id": f.lit(inserted["agg_id"]).cast("long"), "event_ts": event_ts}).writeTo(
         SILVER.spark_identifier
     ).append()
     scenario.send(trade(5, 2), trade(6, 2.5))
