@@ -304,7 +304,7 @@ class Settings(EnvironmentRead):
 
     @property
     def spill_dir(self) -> Path:
-        """What DuckDB's joins write beyond their memory: not to a `/tmp` that may be memory itself."""
+        """Where `verify` and completeness write what is beyond their memory: a `/tmp` may be memory itself."""
         return self.home / "spill"
 
     @property

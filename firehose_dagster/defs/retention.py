@@ -41,7 +41,7 @@ def retention(context: dg.AssetExecutionContext, firehose: FirehoseResource) -> 
     days: list[tuple[date, int, int]] = []
     try:
         # One by one: what was done until one of them fails is done, and is told.
-        for hour in retire_bronze(catalog, settings.bronze_keep_days, hold=lambda: bronze_and_silver_held(settings)):
+        for hour in retire_bronze(catalog, settings.bronze_keep_days, lambda: bronze_and_silver_held(settings)):
             hours.append(hour)
         for day in roll_up_audit(catalog, settings.audit_keep_days):
             days.append(day)

@@ -75,8 +75,9 @@ class Healer:
     ) -> None:
         """Have these ids fetched, not before `after_seconds`; returns at once.
 
-        A forced request is fetched though the gateway holds the ids by its own account. `on_settled` is called with
-        the number of ids fetched, once Kafka confirmed them or the exchange was found not to have them.
+        A forced request is fetched though the gateway holds the ids by its own account, and given up where the exchange
+        does not give them. `on_settled` is called with the number of ids fetched, once Kafka confirmed them, the
+        exchange was found not to have them, or the request was given up.
         """
         with self._lock:
             self._number += 1
@@ -125,12 +126,12 @@ class Healer:
             finally:
                 with self._lock:
                     self._at_work.remove(taken)
-            self._remove_settled(taken[0])
+            self._remove_done(taken[0])
 
     def _take(self) -> tuple[Hole, IdRange] | None:
         now = time.monotonic()
         with self._lock:
-            ready = [hole for hole in self._holes if hole.is_ready(now) and not self._is_fetched_by_another(hole)]
+            ready = [hole for hole in self._holes if hole.is_ready(now) and not self._is_on_its_way(hole)]
             if not ready:
                 return None
             newest = max(ready, key=lambda hole: hole.number)
@@ -138,13 +139,10 @@ class Healer:
             self._at_work.append(taken)
             return taken
 
-    def _is_fetched_by_another(self, hole: Hole) -> bool:
-        """Whether ids of it are on their way for another hole, as where a quiet symbol is asked about and then speaks:
-        fetched twice at a time they would be in the topic twice."""
-        return any(
-            other is not hole and other.symbol == hole.symbol and page.overlaps(hole.ids)
-            for other, page in self._at_work
-        )
+    def _is_on_its_way(self, hole: Hole) -> bool:
+        """Whether ids of its next page are being fetched, for this hole or for another one, as where a quiet symbol is
+        asked about and then speaks: fetched twice at a time they would be in the topic twice."""
+        return any(other.symbol == hole.symbol and page.overlaps(hole.next_page) for other, page in self._at_work)
 
     def _work(self, hole: Hole, page: IdRange) -> None:
         held = self._continuity.missing(hole.symbol, page.first, page.last)
@@ -240,14 +238,15 @@ class Healer:
                 "event=gap_unresolved symbol=%s first=%d last=%d reason=%s", hole.symbol, page.first, page.last, reason
             )
 
-    def _remove_settled(self, hole: Hole) -> None:
+    def _remove_done(self, hole: Hole) -> None:
         with self._lock:
-            if not hole.is_settled or hole not in self._holes:
+            if not (hole.is_settled or hole.is_given_up) or hole not in self._holes:
                 return
             self._holes.remove(hole)
-            self.gaps_healed += 1
+            self.gaps_healed += hole.is_settled
         logger.info(
-            "event=gap_healed symbol=%s first=%d last=%d fetched=%d",
+            "event=%s symbol=%s first=%d last=%d fetched=%d",
+            "gap_healed" if hole.is_settled else "gap_given_up",
             hole.symbol,
             hole.ids.first,
             hole.ids.last,

@@ -26,7 +26,7 @@ class Hole:
     is_forced: bool = False
     """Whoever asks knows that the ids are missing, whatever this gateway believes to hold."""
     on_settled: Callable[[int], None] | None = None
-    """Called once, with the number of ids that were fetched."""
+    """Called once, with the number of ids that were fetched, when nothing is left or the hole is given up."""
     fetched: int = 0
     fruitless: int = 0
     _rest: IdRange | None = None
@@ -52,6 +52,13 @@ class Hole:
         return self._rest is None and not self._in_flight and self._parked_until is None
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether all that is left is what the exchange does not give, and somebody else asked, who asks again by
+        itself. A hole of the gateway's own, which nobody else knows of, is tried for ever."""
+        is_parked = self._rest is None and self._parked_until is not None
+        return self.is_forced and not self._in_flight and (self.is_unresolved or is_parked)
+
+    @property
     def is_unresolved(self) -> bool:
         """Whether the exchange was asked for long, and gave nothing."""
         return self.fruitless >= EMPTY_PAGE_TRIES
@@ -61,15 +68,26 @@ class Hole:
         """Where the ids lie that the exchange does not give and that are not known to be absent."""
         return self.ids if self.is_unresolved else self._unreachable
 
+    @property
+    def next_page(self) -> IdRange:
+        """What `take_page` would give. Only when ready."""
+        page, _ = take_page(self._left(), newest_first=self._newest_first)
+        return page
+
     def take_page(self) -> IdRange:
         """The next page; it is given back by `finish_page`. Only when ready."""
-        if self._rest is None and self._parked_until is not None:
-            self._rest, self._parked_until = self._unreachable, None
+        left = self._left()
         if self._rest is None:
-            raise ValueError("no page is left")
-        page, self._rest = take_page(self._rest, newest_first=self._newest_first)
+            self._parked_until = None
+        page, self._rest = take_page(left, newest_first=self._newest_first)
         self._in_flight += 1
         return page
+
+    def _left(self) -> IdRange:
+        left = self._unreachable if self._rest is None and self._parked_until is not None else self._rest
+        if left is None:
+            raise ValueError("no page is left")
+        return left
 
     def missing(self, page: IdRange, not_held: Sequence[IdRange]) -> list[IdRange]:
         """What of the page to fetch, where `not_held` is what the gateway itself does not hold of it."""
@@ -135,7 +153,7 @@ class Hole:
     def give_back(self, page: IdRange, now: float, seconds: float) -> None:
         """Something of the page is open: it is asked for again, not before so many seconds have passed.
 
-        What lies between it and what was not asked for yet is settled, and so not asked for again.
+        What lies between it and what was not asked for yet is settled, or on its way as another page.
         """
         self._in_flight -= 1
         rest = self._rest

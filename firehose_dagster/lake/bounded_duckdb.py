@@ -60,8 +60,8 @@ def _remove_left_over(under: Path) -> None:
     for folder in under.glob("firehose-*"):
         try:
             descriptor = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, PermissionError):
+            continue  # it went meanwhile, or is another user's
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

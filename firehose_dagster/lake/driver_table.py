@@ -37,7 +37,7 @@ class DriverTable:
 
     def __init__(self, spark: "SparkSession", table: Table, settings: Settings) -> None:
         self._jvm = cast(Any, spark._jvm)
-        self._contract = table
+        self.contract = table
         self._file_written = _crash_point(table, "file-written")
         self._committed = _crash_point(table, "committed")
         self._table: Any = self._jvm.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
@@ -113,10 +113,10 @@ class DriverTable:
         return int(self._table.currentSnapshot().snapshotId())
 
     def _partitions(self, rows: pa.Table) -> list[tuple[int, pa.Table]]:
-        partition = self._contract.partition
+        partition = self.contract.partition
         if rows.column(partition.column).null_count:
             raise ValueError(
-                f"{self._contract.name}: a row without {partition.column} has no partition to be written to"
+                f"{self.contract.name}: a row without {partition.column} has no partition to be written to"
             )
         micros = rows.column(partition.column).cast(pa.int64())
         keys = pc.divide(micros, _MICROSECONDS[partition.granularity])
@@ -130,7 +130,7 @@ class DriverTable:
         file = self._table.io().newInputFile(path)
         metrics = iceberg.parquet.ParquetUtil.fileMetrics(file, iceberg.MetricsConfig.forTable(self._table))
         # An hour is an int in Iceberg, a day prints as a date.
-        value = str(partition) if self._contract.partition.granularity == "hour" else _date(partition)
+        value = str(partition) if self.contract.partition.granularity == "hour" else _date(partition)
         return (
             iceberg.DataFiles.builder(self._table.spec())
             .withInputFile(file)

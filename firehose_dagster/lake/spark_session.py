@@ -11,7 +11,8 @@ from firehose_dagster.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
 _CATALOG_CONNECT_SECONDS = 10
-_CATALOG_ANSWER_SECONDS = 60
+_CATALOG_ANSWER_SECONDS = 600
+"""Longer than any commit takes: one that is given up and carried out later ends the stream (decision 22)."""
 _EXECUTOR_LOG_BYTES = 16 * 1024 * 1024
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
@@ -29,7 +30,7 @@ def catalog_conf(settings: Settings) -> Mapping[str, str]:
         conf |= {
             f"{prefix}.type": "rest",
             f"{prefix}.uri": settings.catalog_uri,
-            # Without these a catalog that accepts and never answers would hold a batch for ever.
+            # Without these a catalog that accepts and never answers would hold a commit of Spark for ever.
             f"{prefix}.rest.client.connection-timeout-ms": str(_CATALOG_CONNECT_SECONDS * 1_000),
             f"{prefix}.rest.client.socket-timeout-ms": str(_CATALOG_ANSWER_SECONDS * 1_000),
         }

@@ -15,6 +15,7 @@ from firehose_dagster.contracts.position import Position
 from firehose_dagster.contracts.trade_tables import BRONZE, SILVER
 from firehose_dagster.crash_points import CrashPoint, reached
 from firehose_dagster.lake.catalog import create_tables, open_catalog
+from firehose_dagster.lake.single_writer import ForeignRowsError
 from firehose_dagster.lake.snapshots import held_position, held_topic_ids
 from firehose_dagster.lake.spark_session import start_session
 from firehose_dagster.lake.trouble import explained
@@ -29,7 +30,6 @@ from firehose_dagster.streams.lost_offsets import accept_loss
 from firehose_dagster.streams.progress import ProgressFile, StreamProgress
 from firehose_dagster.streams.query import StreamFailedError, TradeQuery
 from firehose_dagster.streams.rebuild import empty_for_rebuild
-from firehose_dagster.streams.single_writer import ForeignRowsError
 from firehose_dagster.streams.start_plan import plan_start
 from firehose_dagster.streams.topic_offsets import TopicUnusableError, wait_for_topic
 from firehose_dagster.streams.trade_pass import TradePass

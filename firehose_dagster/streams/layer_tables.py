@@ -13,9 +13,9 @@ from pyspark.sql import functions as f
 from firehose_dagster.contracts.position import OFFSETS, OFFSETS_BEFORE, Position
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.lake.driver_table import DriverTable
+from firehose_dagster.lake.single_writer import link_stamps, require_linked
 from firehose_dagster.lake.snapshots import held_position, lineage, stamp
 from firehose_dagster.settings import Settings
-from firehose_dagster.streams.single_writer import require_linked
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,11 @@ class LayerTable:
         held = catalog.load_table(table.identifier)
         self.position = held_position(held) or Position(topic=settings.topic, offsets={})
         self._snapshots = DriverTable(spark, table, settings)
-        stamped = [(each, offsets) for each in lineage(held) if (offsets := stamp(each, OFFSETS)) is not None]
-        require_linked(table, [(offsets, stamp(each, OFFSETS_BEFORE)) for each, offsets in stamped])
-        self._linked_id = stamped[0][0].snapshot_id if stamped else None
+        require_linked(table, link_stamps(held))
+        newest = next((each for each in lineage(held) if stamp(each, OFFSETS) is not None), None)
+        self._linked_id = None if newest is None else newest.snapshot_id
+        self.added_records = 0
+        """Rows that the newest commit of the stream added."""
 
     def missing(self, parsed: DataFrame, starts: Mapping[int, int], ends: Mapping[int, int]) -> DataFrame | None:
         """The rows of the batch that the table does not hold yet: all, none (None), or those behind its position.
@@ -62,24 +64,20 @@ class LayerTable:
         stamps = {OFFSETS: reached.to_json(), OFFSETS_BEFORE: self.position.to_json(), **properties}
         with _stamped(spark, stamps):
             yield
-        since: list[tuple[str, str | None]] = []
-        newest_id = None
-        for snapshot_id, summary in self._snapshots.summaries(OFFSETS):
-            newest_id = newest_id or snapshot_id
-            since.append((summary[OFFSETS], summary.get(OFFSETS_BEFORE)))
-            if snapshot_id == self._linked_id:
+        since: list[tuple[int, Mapping[str, str]]] = []
+        for each in self._snapshots.summaries(OFFSETS):
+            since.append(each)
+            if each[0] == self._linked_id:
                 break
-        require_linked(self.contract, since)
-        self._linked_id = newest_id
+        require_linked(self.contract, [(summary[OFFSETS], summary.get(OFFSETS_BEFORE)) for _, summary in since])
+        if since:
+            self._linked_id, newest = since[0]
+            self.added_records = int(newest.get("added-records", "0"))
         self.position = reached
 
     def snapshot_id(self) -> int | None:
         """The current snapshot."""
         return self._snapshots.snapshot_id()
-
-    def added_records(self) -> int:
-        """Rows that the stream's newest commit added."""
-        return int(self._snapshots.newest_summary(OFFSETS).get("added-records", "0"))
 
 
 @contextmanager

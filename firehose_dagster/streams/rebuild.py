@@ -15,10 +15,11 @@ from pyiceberg.catalog import Catalog
 from firehose_dagster.contracts.layers import Layer
 from firehose_dagster.contracts.position import AUDIT, OFFSETS, REBUILD, SILVER_SNAPSHOT, WATERMARK, Position
 from firehose_dagster.contracts.retirement import RETIRED_HOURS, from_text, hours_of
-from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
+from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, QUARANTINE, SILVER
 from firehose_dagster.errors import ExplainedError
 from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.lake.retirement_lock import bronze_and_silver_held
+from firehose_dagster.lake.single_writer import link_stamps, require_linked
 from firehose_dagster.lake.snapshots import held_position
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import NO_ROWS
@@ -31,6 +32,13 @@ logger = logging.getLogger(__name__)
 
 class BronzeRetiredError(ExplainedError):
     """Silver cannot be made anew from bronze, which no longer holds all of its rows."""
+
+
+def refuse_if_written_by_others(catalog: Catalog) -> None:
+    """Raises OtherWriterError where bronze or quarantine hold what another writer brought: rolled back first, they are
+    what silver is made from."""
+    for table in (BRONZE, QUARANTINE):
+        require_linked(table, link_stamps(catalog.load_table(table.identifier)))
 
 
 def refuse_if_retired(catalog: Catalog) -> None:
@@ -55,6 +63,7 @@ def empty_for_rebuild(spark: "SparkSession", catalog: Catalog, settings: Setting
         return
     # Before there is a wait: it would be in vain.
     refuse_if_retired(catalog)
+    refuse_if_written_by_others(catalog)
     with bronze_and_silver_held(settings):
         refuse_if_retired(catalog)
         _empty_gold(spark, settings)

@@ -11,12 +11,12 @@ from pyspark.sql import functions as f
 from firehose_dagster.contracts.instants import from_microseconds
 from firehose_dagster.contracts.position import AUDIT, TOPIC_ID, WATERMARK, Position
 from firehose_dagster.contracts.trade_tables import SILVER
+from firehose_dagster.lake.single_writer import ForeignRowsError
 from firehose_dagster.lake.snapshots import lineage, newest_stamp, stamp
 from firehose_dagster.settings import Settings
 from firehose_dagster.streams.batch_audit import BatchAudit
 from firehose_dagster.streams.batch_summary import BatchSummary, Inserted
 from firehose_dagster.streams.layer_tables import LayerTable
-from firehose_dagster.streams.single_writer import ForeignRowsError
 
 
 class RowsLostError(ForeignRowsError):
@@ -75,7 +75,7 @@ class SilverLayer:
             new.alias("source").mergeInto(
                 SILVER.spark_identifier, _same_trade(batch)
             ).whenNotMatched().insertAll().merge()
-        _require_taken(audit, self._table.added_records())
+        _require_taken(audit, self._table.added_records)
 
 
 def _require_whole(silver: IcebergTable) -> None:

@@ -61,14 +61,14 @@ def _set_of(ids: Iterable[int]) -> HeldIds:
 
 def _of_these(rows: DataFrame, ids: Mapping[str, frozenset[int]]) -> DataFrame:
     """The rows of these ids. What lies between them is left out in Spark: of ids that are days apart it is millions."""
-    symbols = [symbol for symbol, wanted in ids.items() for _ in wanted]
-    agg_ids = [agg_id for wanted in ids.values() for agg_id in wanted]
-    wanted = rows.sparkSession.createDataFrame(
+    symbols = [symbol for symbol, of_symbol in ids.items() for _ in of_symbol]
+    agg_ids = [agg_id for of_symbol in ids.values() for agg_id in of_symbol]
+    wanted_rows = rows.sparkSession.createDataFrame(
         pa.table({"symbol": pa.array(symbols, pa.string()), "agg_id": pa.array(agg_ids, pa.int64())})
     )
     # The bounds let files and row groups be skipped, which a join does not.
-    near = rows.where(_within({symbol: (min(wanted), max(wanted)) for symbol, wanted in ids.items()}))
-    return near.join(f.broadcast(wanted), ["symbol", "agg_id"], "left_semi")
+    near = rows.where(_within({symbol: (min(of_symbol), max(of_symbol)) for symbol, of_symbol in ids.items()}))
+    return near.join(f.broadcast(wanted_rows), ["symbol", "agg_id"], "left_semi")
 
 
 def _keyed(record: Mapping[str, Any]) -> tuple[TradeKey, TradeContent]:

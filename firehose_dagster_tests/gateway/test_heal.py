@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from firehose_dagster.binance.frames import RestTrade
 from firehose_dagster.binance.gaps import IdRange
 from firehose_dagster.contracts.message import AggTradeMessage
-from firehose_dagster.gateway import heal
+from firehose_dagster.gateway import heal, hole
 from firehose_dagster.gateway.confirmed_publisher import ConfirmedPublisher
 from firehose_dagster.gateway.continuity import Continuity
 from firehose_dagster.gateway.heal import Healer
@@ -62,6 +63,16 @@ class _LateExchange(_Exchange):
     def agg_trades(self, _symbol: str, from_id: int) -> list[RestTrade]:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return trades([agg_id for agg_id in answer if agg_id >= from_id])
+
+
+@dataclass
+class _Holding:
+    """Has these ids."""
+
+    held: list[int]
+
+    def agg_trades(self, _symbol: str, from_id: int) -> list[RestTrade]:
+        return trades([agg_id for agg_id in self.held if agg_id >= from_id])
 
 
 class _Kafka:
@@ -129,3 +140,52 @@ def test_an_id_that_one_answer_left_out_and_the_next_one_holds_is_no_hole_of_the
     healer.request("BTCUSDT", IdRange(2, 4), after_seconds=0, on_settled=lambda _: halt.set())
     healer.run()
     assert (kafka.published, absent) == ([[], [2, 4], [3]], [])
+
+
+@pytest.mark.parametrize("held", [[], [10]], ids=["no trade at all", "younger ones alone"])
+def test_what_somebody_else_asks_for_and_rest_does_not_give_is_given_up_for_it_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, held: list[int]
+) -> None:
+    monkeypatch.setattr(heal, "CONFIRM_SECONDS", 0)
+    monkeypatch.setattr(hole, "EMPTY_PAGE_TRIES", 1)
+    kafka, halt, fetched = _Kafka(), threading.Event(), list[int]()
+
+    def end(ids: int) -> None:
+        fetched.append(ids)
+        halt.set()
+
+    healer = Healer(
+        cast(ExchangeRest, _Holding(held)), Continuity({}), cast(ConfirmedPublisher, kafka), lambda _: None, halt
+    )
+    healer.request("BTCUSDT", IdRange(2, 3), after_seconds=0, is_forced=True, on_settled=end)
+    healer.run()
+    assert (fetched, healer.gaps_healed, healer.missing_ids(), healer.unresolved_ids()) == ([0], 0, 0, 0)
+
+
+def test_a_hole_of_the_gateways_own_is_never_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hole, "EMPTY_PAGE_TRIES", 1)
+    halt = _Halt()
+    healer = Healer(
+        cast(ExchangeRest, _Holding([])), Continuity({}), cast(ConfirmedPublisher, _Kafka()), lambda _: None, halt
+    )
+    healer.request("BTCUSDT", IdRange(2, 3), after_seconds=0)
+    worker = threading.Thread(target=healer.run)
+    worker.start()
+    assert halt.idle.wait(30)
+    halt.set()
+    worker.join(30)
+    assert (healer.missing_ids(), healer.unresolved_ids()) == (2, 2)
+
+
+def test_what_is_given_back_on_both_sides_of_a_page_does_not_fetch_that_page_twice() -> None:
+    healer = Healer(
+        cast(ExchangeRest, _Holding([])), Continuity({}), cast(ConfirmedPublisher, _Kafka()), lambda _: None, _Halt()
+    )
+    healer.request("BTCUSDT", IdRange(1, 3_000), after_seconds=0)
+    newest, middle, oldest = [taken for _ in range(3) if (taken := healer._take()) is not None]
+    for whole, page in (newest, oldest):
+        healer._at_work.remove((whole, page))
+        whole.give_back(page, now=0, seconds=0)
+    assert healer._take() == newest
+    assert healer._take() is None
+    assert [page for _, page in healer._at_work] == [middle[1], newest[1]]

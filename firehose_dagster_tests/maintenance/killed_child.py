@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -36,7 +37,7 @@ def main(what: str, home: str, step: str, times: str) -> None:
         remove_orphans(settings, catalog, OPS_DELIVERIES, on_step=die)
     else:
         now = BOTH_HOURS_ARE_OLD + timedelta(hours=1)
-        list(retire_bronze(catalog, BRONZE_KEEP_DAYS, now=now, quiet_after_seconds=0, on_step=die))
+        list(retire_bronze(catalog, BRONZE_KEEP_DAYS, nullcontext, now=now, quiet_after_seconds=0, on_step=die))
 
 
 def _dying_at(step: str, times: int) -> Callable[[str], None]:

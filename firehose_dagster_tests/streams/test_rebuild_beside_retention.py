@@ -69,10 +69,10 @@ def _retire(settings: Settings, on_step: Callable[[RetentionStep], None] = lambd
     hours = retire_bronze(
         open_catalog(settings),
         7,
+        lambda: bronze_and_silver_held(settings),
         now=NOW,
         quiet_after_seconds=0,
         on_step=on_step,
-        hold=lambda: bronze_and_silver_held(settings),
     )
     return list(hours)
 

@@ -6,9 +6,10 @@ from pyiceberg.table import Table as IcebergTable
 from firehose_dagster.contracts.position import OFFSETS, OFFSETS_BEFORE, Position
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.trade_tables import BRONZE, QUARANTINE, SILVER
+from firehose_dagster.lake.single_writer import OtherWriterError, require_linked
 from firehose_dagster.lake.snapshots import stamp
 from firehose_dagster.streams.layer_failures import LayerFailedError
-from firehose_dagster.streams.single_writer import OtherWriterError, require_linked
+from firehose_dagster.streams.rebuild import empty_for_rebuild
 from firehose_dagster_tests.streams.crashed_batches import make_silver_anew
 from firehose_dagster_tests.streams.scenario import Scenario, trade, trades
 
@@ -47,6 +48,14 @@ def test_a_commit_from_where_the_table_did_not_stand_any_more_is_another_writers
         require_linked(SILVER, stamps)
 
 
+def test_a_table_that_was_rolled_back_under_the_stream_lacks_rows_and_has_none_twice() -> None:
+    with pytest.raises(
+        OtherWriterError, match=r"rolled back while the stream ran, and lacks what lies between"
+    ) as told:
+        require_linked(BRONZE, [(_at(12), _at(9)), (_at(5), _at(0))])
+    assert "twice" not in str(told.value)
+
+
 @pytest.mark.spark
 def test_a_second_stack_on_the_same_store_ends_the_batch_and_every_start_until_silver_is_made_anew(
     scenario: Scenario,
@@ -65,6 +74,10 @@ def test_a_second_stack_on_the_same_store_ends_the_batch_and_every_start_until_s
     for _ in range(2):
         with pytest.raises(OtherWriterError, match=rf"{BRONZE.name} stood at .*`firehose rebuild silver`"):
             scenario.started()
+    silver = scenario.count("crypto_silver_trades")
+    with pytest.raises(OtherWriterError):
+        empty_for_rebuild(scenario.spark, scenario.catalog, scenario.settings, "silver")
+    assert scenario.count("crypto_silver_trades") == silver > 0, "made anew from bronze as it is, it would be refused"
     # What both brought stands in bronze twice.
     scenario.spark.sql(f"CALL lake.system.rollback_to_snapshot('{BRONZE.identifier}', {whole})")
     make_silver_anew(scenario)

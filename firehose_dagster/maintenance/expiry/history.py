@@ -27,6 +27,7 @@ from firehose_dagster.contracts.position import (
 from firehose_dagster.contracts.table import Table as Contract
 from firehose_dagster.contracts.trade_tables import GOLD, SILVER
 from firehose_dagster.lake.row_filters import at_least
+from firehose_dagster.lake.single_writer import broken_link, link_stamps
 from firehose_dagster.lake.snapshots import newest_stamp, stamp
 from firehose_dagster.maintenance.expiry.plan import Needs, Ref, SnapshotFacts, TableHistory
 
@@ -67,6 +68,7 @@ def history_of(table: Table) -> TableHistory:
         current_id=metadata.current_snapshot_id,
         snapshots=tuple(_facts(each, superseded[each.snapshot_id]) for each in snapshots),
         refs=refs,
+        has_other_writer=broken_link(link_stamps(table)) is not None,
     )
 
 

@@ -51,6 +51,8 @@ class TableHistory:
     current_id: int | None
     snapshots: tuple[SnapshotFacts, ...]
     refs: tuple[Ref, ...] = ()
+    has_other_writer: bool = False
+    """Whether somebody else's commit lies between two of the stream's: a person has to roll the table back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,12 @@ class ExpiryPlan:
 
 
 def plan(history: TableHistory, needs: Needs, policy: ExpiryPolicy, now: datetime) -> ExpiryPlan:
-    """What may go now. A table without a current snapshot keeps all that it has."""
+    """What may go now. A table without a current snapshot keeps all that it has, and so does one that two wrote to: by
+    its snapshots that is seen, and rolled back."""
     if history.current_id is None:
         return ExpiryPlan((), (), {each.snapshot_id: "no current snapshot" for each in history.snapshots})
+    if history.has_other_writer:
+        return ExpiryPlan((), (), {each.snapshot_id: "another writer" for each in history.snapshots})
     by_id = {each.snapshot_id: each for each in history.snapshots}
     lasting = [ref for ref in history.refs if ref.expires_at is None or ref.expires_at > now]
     kept: dict[int, str] = {}

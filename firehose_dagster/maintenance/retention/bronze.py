@@ -7,7 +7,7 @@ and silver together still tell of every record of the topic, and `firehose verif
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -75,11 +75,11 @@ class RetiredHour:
 def retire_bronze(
     catalog: Catalog,
     keep_days: int,
+    hold: Callable[[], AbstractContextManager[None]],
     *,
     now: datetime | None = None,
     quiet_after_seconds: float = QUIET_AFTER_SECONDS,
     on_step: Callable[[RetentionStep], None] = lambda _: None,
-    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[RetiredHour]:
     """Retire the hours that are older than `keep_days`, oldest first, one commit each; nothing for 0 days.
 

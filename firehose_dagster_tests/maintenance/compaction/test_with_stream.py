@@ -1,7 +1,7 @@
 """Compaction of what the stream's pass wrote: it goes on, restarts and is proved as if nothing had happened."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,11 @@ from pyspark.sql import SparkSession
 
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
+from firehose_dagster.lake.driver_table import DriverTable
 from firehose_dagster.maintenance.compaction import rewrite_commit
 from firehose_dagster.maintenance.compaction.report import GroupResult
 from firehose_dagster.maintenance.compaction.table_compaction import compact
 from firehose_dagster.settings import Settings
-from firehose_dagster.streams.layer_tables import LayerTable
 from firehose_dagster_tests.maintenance.compaction.small_files import paths
 from firehose_dagster_tests.streams.scenario import Scenario, new_scenario, trade, trades
 
@@ -62,15 +62,16 @@ def test_a_compaction_between_a_batch_and_its_count_does_not_look_like_lost_rows
     scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill_an_hour(scenario)
+    scenario.started()
     rewritten: list[GroupResult] = []
-    added_records = LayerTable.added_records
+    summaries = DriverTable.summaries
 
-    def compact_meanwhile(table: LayerTable) -> int:
-        if table.contract is SILVER:
+    def compact_meanwhile(table: DriverTable, key: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+        if table.contract is SILVER and not rewritten:
             rewritten.extend(compact(scenario.settings, SILVER).rewritten)
-        return added_records(table)
+        return summaries(table, key)
 
-    monkeypatch.setattr(LayerTable, "added_records", compact_meanwhile)
+    monkeypatch.setattr(DriverTable, "summaries", compact_meanwhile)
     scenario.send(trade(14, _THREE_HOURS_LATER + 1))
     scenario.run()
     assert [group.rows for group in rewritten] == [12]

@@ -7,7 +7,14 @@ import pytest
 
 from firehose_dagster.contracts import position
 from firehose_dagster.contracts.ops_tables import OPS_COMPLETENESS, OPS_EXCHANGE_HOLES
-from firehose_dagster.contracts.position import AUDIT, HOLES_SNAPSHOT, OFFSETS, SILVER_SNAPSHOT
+from firehose_dagster.contracts.position import (
+    AUDIT,
+    HOLES_SNAPSHOT,
+    OFFSETS,
+    OFFSETS_BEFORE,
+    SILVER_SNAPSHOT,
+    Position,
+)
 from firehose_dagster.contracts.table import Table
 from firehose_dagster.contracts.tables import TABLES
 from firehose_dagster.contracts.trade_tables import BRONZE, GOLD, SILVER
@@ -51,6 +58,19 @@ def test_a_rolled_back_snapshot_was_superseded_by_the_one_rolled_back_to(tmp_pat
     facts = {each.snapshot_id: each for each in history_of(catalog.load_table(IDENTIFIER)).snapshots}
     assert facts[first].superseded_at is None
     assert facts[second].superseded_at is not None
+
+
+def test_a_commit_that_lies_between_two_of_the_streams_is_seen(tmp_path: Path) -> None:
+    _, catalog = make_lake(tmp_path)
+
+    def at(offset: int) -> str:
+        return Position("t", {0: offset}).to_json()
+
+    for number, (before, reached) in enumerate([(0, 5), (5, 9)]):
+        append(catalog, number, **{OFFSETS: at(reached), OFFSETS_BEFORE: at(before)})
+    assert not history_of(catalog.load_table(IDENTIFIER)).has_other_writer
+    append(catalog, 2, **{OFFSETS: at(9), OFFSETS_BEFORE: at(5)})
+    assert history_of(catalog.load_table(IDENTIFIER)).has_other_writer
 
 
 def test_what_gold_names_and_what_is_not_audited_is_needed_in_silver_and_in_the_holes(tmp_path: Path) -> None:

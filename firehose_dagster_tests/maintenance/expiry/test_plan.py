@@ -1,5 +1,6 @@
 """What a reader needs stays, and says why; the rest goes, oldest first."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from firehose_dagster.maintenance.expiry.plan import (
@@ -36,6 +37,11 @@ def _line(count: int, *, unstamped: frozenset[int] = frozenset(), **facts: objec
 
 def test_a_table_without_a_snapshot_has_nothing_to_expire() -> None:
     assert plan(TableHistory(None, ()), Needs(), POLICY, NOW).expire == ()
+
+
+def test_a_table_that_two_wrote_to_keeps_all_until_it_is_rolled_back() -> None:
+    wanted = plan(replace(_line(3), has_other_writer=True), Needs(), POLICY, NOW)
+    assert (wanted.expire, wanted.kept_by_reason()) == ((), {"another writer": 3})
 
 
 def test_old_snapshots_go_oldest_first_and_the_current_one_stays() -> None:

@@ -1,5 +1,6 @@
 """A record that the topic has and bronze lacks is published again as it lies there, or told as gone."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 from firehose_dagster.contracts.trade_tables import BRONZE
@@ -73,7 +74,7 @@ def test_what_left_bronze_by_age_is_no_hole_and_no_loss(make: Make) -> None:
     held = make()
     assert all(
         not each.unexplained
-        for each in retire_bronze(held.catalog, 1, now=NINE + timedelta(days=9), quiet_after_seconds=0)
+        for each in retire_bronze(held.catalog, 1, nullcontext, now=NINE + timedelta(days=9), quiet_after_seconds=0)
     )
     outcome = held.reconcile()
     assert (outcome.is_complete, outcome.holes, outcome.told_lost) == (True, {}, 0)

@@ -1,5 +1,6 @@
 """An hour of bronze leaves when silver holds it, and the promises stay provable; any other hour stays whole."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,7 +33,7 @@ def lake(tmp_path: Path) -> tuple[Settings, SmallLake]:
 
 
 def _retire(settings: Settings, now: datetime, keep_days: int = 7) -> list[RetiredHour]:
-    return list(retire_bronze(open_catalog(settings), keep_days, now=now, quiet_after_seconds=0))
+    return list(retire_bronze(open_catalog(settings), keep_days, nullcontext, now=now, quiet_after_seconds=0))
 
 
 def _offsets(settings: Settings, table: str) -> set[tuple[int, int]]:
@@ -111,7 +112,7 @@ def test_the_rows_and_the_word_that_they_left_are_one_commit(lake: tuple[Setting
 
     now = HOUR + timedelta(days=7, hours=1)
     with pytest.raises(_Killed):
-        list(retire_bronze(open_catalog(settings), 7, now=now, quiet_after_seconds=0, on_step=die))
+        list(retire_bronze(open_catalog(settings), 7, nullcontext, now=now, quiet_after_seconds=0, on_step=die))
     assert RETIRED_HOURS not in open_catalog(settings).load_table(BRONZE.identifier).properties
     assert _offsets(settings, BRONZE.name) == before
 
@@ -183,6 +184,6 @@ def test_a_file_that_came_into_the_hour_after_the_proof_is_proved_too(lake: tupl
             append(settings, BRONZE, [late], {})
 
     now = HOUR + timedelta(days=7, hours=1)
-    outcomes = list(retire_bronze(open_catalog(settings), 7, now=now, quiet_after_seconds=0, on_step=come))
+    outcomes = list(retire_bronze(open_catalog(settings), 7, nullcontext, now=now, quiet_after_seconds=0, on_step=come))
     assert [(each.rows_kept, each.unexplained) for each in outcomes] == [(4, 0)]
     assert (PARTITION["ALPHA"], 9_000) in _offsets(settings, BRONZE.name)

@@ -1,5 +1,6 @@
 """A real SIGKILL at every step of bronze's retention: every promise stays provable, and the next run goes on."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_killed_retention_is_ended_by_the_next(tmp_path: Path, step: Retention
     assert verify(settings).ok
 
     now = BOTH_HOURS_ARE_OLD + timedelta(hours=1)
-    went_on = list(retire_bronze(open_catalog(settings), BRONZE_KEEP_DAYS, now=now, quiet_after_seconds=0))
+    went_on = list(retire_bronze(open_catalog(settings), BRONZE_KEEP_DAYS, nullcontext, now=now, quiet_after_seconds=0))
     assert len(went_on) == 3 - hour - RETIRED_BY[step]
     assert retired_hours(settings) == set(HOURS)
     assert rows(settings, BRONZE.name) == KEPT
