@@ -37,11 +37,11 @@ demo: $(INSTALLED) ## Run everything on this machine; FOR=90 stops 90 s after th
 
 .PHONY: test
 test: setup ## Run the tests but for the slow ones; none needs Docker or the internet; TESTS=path to choose
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow and not chaos and not n8n' $(TESTS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not slow and not chaos and not n8n' $(TESTS)
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile -m '(slow or chaos) and not n8n and not long' --ignore=firehose_dagster_tests/stack $(TESTS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m '(slow or chaos) and not n8n and not long' --ignore=firehose_dagster_tests/stack $(TESTS)
 
 .PHONY: test-long
 test-long: setup ## Run the tests that take minutes each: a killed code server, lakes of earlier commits (not in CI)
