@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/installed
 FOR ?=
 ARGS ?=
 TESTS ?= firehose_dagster_tests
-# Processes that `make test` and `make test-slow` run tests in, each with a JVM of its own; 0 for one without any.
+# Processes that `make test` runs tests in, each with a JVM of its own; 0 for one without any.
 WORKERS ?= 2
 
 .PHONY: help
@@ -41,7 +41,7 @@ test: setup ## Run the tests but for the slow ones; none needs Docker or the int
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take long or kill processes (markers slow, chaos)
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m '(slow or chaos) and not n8n and not long' --ignore=firehose_dagster_tests/stack $(TESTS)
+	$(BIN)/pytest -m '(slow or chaos) and not n8n and not long' --ignore=firehose_dagster_tests/stack $(TESTS)
 
 .PHONY: test-long
 test-long: setup ## Run the tests that take minutes each: a killed code server, lakes of earlier commits (not in CI)
