@@ -243,7 +243,8 @@ class Healer:
             if not (hole.is_settled or hole.is_given_up) or hole not in self._holes:
                 return
             self._holes.remove(hole)
-            self.gaps_healed += hole.is_settled
+            if hole.is_settled:
+                self.gaps_healed += 1
         logger.info(
             "event=%s symbol=%s first=%d last=%d fetched=%d",
             "gap_healed" if hole.is_settled else "gap_given_up",
