@@ -64,15 +64,15 @@ class LayerTable:
         stamps = {OFFSETS: reached.to_json(), OFFSETS_BEFORE: self.position.to_json(), **properties}
         with _stamped(spark, stamps):
             yield
-        since: list[tuple[int, Mapping[str, str]]] = []
+        since: list[tuple[int, Mapping[str, str | None]]] = []
         for each in self._snapshots.summaries(OFFSETS):
             since.append(each)
             if each[0] == self._linked_id:
                 break
-        require_linked(self.contract, [(summary[OFFSETS], summary.get(OFFSETS_BEFORE)) for _, summary in since])
+        require_linked(self.contract, [(summary[OFFSETS] or "", summary[OFFSETS_BEFORE]) for _, summary in since])
         if since:
             self._linked_id, newest = since[0]
-            self.added_records = int(newest.get("added-records", "0"))
+            self.added_records = int(newest["added-records"] or 0)
         self.position = reached
 
     def snapshot_id(self) -> int | None:

@@ -66,7 +66,7 @@ def test_a_compaction_between_a_batch_and_its_count_does_not_look_like_lost_rows
     rewritten: list[GroupResult] = []
     summaries = DriverTable.summaries
 
-    def compact_meanwhile(table: DriverTable, key: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    def compact_meanwhile(table: DriverTable, key: str) -> Iterator[tuple[int, Mapping[str, str | None]]]:
         if table.contract is SILVER and not rewritten:
             rewritten.extend(compact(scenario.settings, SILVER).rewritten)
         return summaries(table, key)
