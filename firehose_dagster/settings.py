@@ -1,4 +1,7 @@
-"""One typed reading of the environment: every variable the project knows, validated together at start."""
+"""One typed reading of the environment: every variable the project knows, validated together at start.
+
+Longer than other modules, for a setting is written in one place.
+"""
 
 import re
 from pathlib import Path

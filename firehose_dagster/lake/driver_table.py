@@ -56,17 +56,11 @@ class DriverTable:
         snapshot = self._table.currentSnapshot()
         return None if snapshot is None else int(snapshot.snapshotId())
 
-    def newest_summary(self, key: str) -> Mapping[str, str | None]:
-        """The newest summary that has `key`, read anew from the catalog; empty where none has.
-
-        Not just the current snapshot's: maintenance may have committed since, and its commits carry no such stamp.
-        """
-        return next((summary for _, summary in self.summaries(key)), {})
-
     def summaries(self, key: str) -> Iterator[tuple[int, Mapping[str, str | None]]]:
         """Ids and summaries of the snapshots that have `key`, read anew from the catalog, newest first.
 
-        What a summary does not have is None.
+        Not just the current snapshot: maintenance may have committed since, and its commits carry no such stamp. What a
+        summary does not have is None.
         """
         self._table.refresh()
         snapshot = self._table.currentSnapshot()

@@ -54,8 +54,9 @@ def refuse_if_retired(catalog: Catalog) -> None:
 def empty_for_rebuild(spark: "SparkSession", catalog: Catalog, settings: Settings, layer: Layer) -> None:
     """Empty gold, and silver where that is asked for. For the holder of the lease.
 
-    Quarantine and spikes stay: a rule judges as it did, and an event is never retracted. Raises BronzeRetiredError, and
-    ``RetirementLockedError`` where retention of bronze is at work: then nothing was emptied.
+    Quarantine and spikes stay: a rule judges as it did, and an event is never retracted. Raises BronzeRetiredError,
+    ``OtherWriterError`` where bronze or quarantine are another writer's too, and ``RetirementLockedError`` where
+    retention of bronze is at work: then nothing was emptied.
     """
     if layer == "gold":
         _empty_gold(spark, settings)
